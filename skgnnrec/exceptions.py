@@ -1,0 +1,15 @@
+"""Errors and warnings that users may want to catch by name."""
+
+__all__ = ["EmptyHistoryWarning", "ItemAlignmentError", "MemoryLimitError"]
+
+
+class ItemAlignmentError(ValueError):
+    """Raised when item data and the columns of the interactions do not match."""
+
+
+class MemoryLimitError(MemoryError, ValueError):
+    """Raised before an allocation that is larger than the memory at hand."""
+
+
+class EmptyHistoryWarning(UserWarning):
+    """Warned when nothing can be held out because no user has two interactions."""
