@@ -1,3 +1,14 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
+from skgnnrec.catalog import ItemCatalog
+from skgnnrec.recommenders import GraphFilterRecommender, PopularityRecommender, RidgeRecommender
+
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "GraphFilterRecommender",
+    "ItemCatalog",
+    "PopularityRecommender",
+    "RidgeRecommender",
+    "__version__",
+]

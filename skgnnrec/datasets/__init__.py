@@ -1,1 +1,7 @@
+"""Data sets with item texts: packaged, generated and downloaded."""
 
+from skgnnrec.datasets._make import make_interactions
+from skgnnrec.datasets._movielens import fetch_movielens
+from skgnnrec.datasets._packaged import load_movietweetings, load_online_retail
+
+__all__ = ["fetch_movielens", "load_movietweetings", "load_online_retail", "make_interactions"]

@@ -1,1 +1,8 @@
+"""Recommenders as scikit-learn estimators: a sample is a user, a feature is an item."""
 
+from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._graph_filter import GraphFilterRecommender
+from skgnnrec.recommenders._popularity import PopularityRecommender
+from skgnnrec.recommenders._ridge import RidgeRecommender
+
+__all__ = ["BaseRecommender", "GraphFilterRecommender", "PopularityRecommender", "RidgeRecommender"]

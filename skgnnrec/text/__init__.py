@@ -1,1 +1,5 @@
+"""Item text as vectors."""
 
+from skgnnrec.text._embedder import TextEmbedder
+
+__all__ = ["TextEmbedder"]

@@ -1,0 +1,145 @@
+"""Exact top-k in blocks of users: all users are ranked, users x items never stands in memory."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import sparse
+
+from skgnnrec._device import map_in_threads, n_threads
+
+__all__ = ["BLOCK_BYTES", "matmul_by_row", "rank_in_blocks", "top_k"]
+
+BLOCK_BYTES = 1 << 26  # one block of float32 scores; a thread holds about three times as much
+ROW_CHUNK = 32
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the columns of the k largest scores of each row, best first, ties by position.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_columns), float32
+        The scores; columns at -inf are not eligible.
+    k : int
+        The number of columns to return, at least 1.
+
+    Returns
+    -------
+    columns : ndarray of shape (n_rows, k), int64
+        Column positions, -1 where a row has fewer than k eligible columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgnnrec.ranking import top_k
+    >>> top_k(np.array([[0.1, 0.7, 0.7, -np.inf]], dtype=np.float32), 4)
+    array([[ 1,  2,  0, -1]])
+    """
+    n_rows, n_columns = scores.shape
+    if k > n_columns:
+        padding = np.full((n_rows, k - n_columns), -1, dtype=np.int64)
+        return np.hstack([top_k(scores, n_columns), padding]) if n_columns else padding
+    kth = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
+    # Which of several columns that tie with the k-th a selection returns is not defined: take the first ones.
+    rows, columns = _split(scores > kth, n_columns)
+    n_free = k - np.bincount(rows, minlength=n_rows)
+    tied_rows, tied_columns = _split((scores == kth) & (kth > -np.inf), n_columns)
+    fits = _rank_in_row(tied_rows, n_rows) < n_free[tied_rows]
+    rows, columns = np.append(rows, tied_rows[fits]), np.append(columns, tied_columns[fits])
+    order = np.lexsort((columns, -scores[rows, columns], rows))
+    rows, columns = rows[order], columns[order]
+    best = np.full((n_rows, k), -1, dtype=np.int64)
+    best[rows, _rank_in_row(rows, n_rows)] = columns
+    return best
+
+
+def _split(mask: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return np.nonzero(mask), several times faster."""
+    return np.divmod(np.flatnonzero(mask), n_columns)
+
+
+def _rank_in_row(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return the place of each entry among the entries of its row, for entries sorted by row."""
+    counts = np.bincount(rows, minlength=n_rows)
+    return np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def matmul_by_row(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None:
+    """Add the product A B to `out`, each row to the same bits whatever rows stand beside it.
+
+    A matrix product sums in an order that depends on its shape, so a user's near-ties would change places between a
+    call for one user and a call for all. Products of one fixed shape, the last one padded with zeros, do not.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_rows, n_inner), float32
+        The rows.
+    B : ndarray of shape (n_inner, n_columns), float32
+        The common factor.
+    out : ndarray of shape (n_rows, n_columns), float32
+        What the product is added to, in place.
+    """
+    product = np.empty((ROW_CHUNK, B.shape[1]), dtype=np.float32)
+    padded = np.zeros((ROW_CHUNK, A.shape[1]), dtype=np.float32)
+    for start in range(0, A.shape[0], ROW_CHUNK):
+        rows = A[start : start + ROW_CHUNK]
+        padded[: len(rows)] = rows
+        np.matmul(padded, B, out=product)
+        out[start : start + ROW_CHUNK] += product[: len(rows)]
+
+
+def rank_in_blocks(
+    score: Callable[[sparse.csr_array], np.ndarray],
+    X: sparse.csr_array,
+    k: int,
+    *,
+    n_columns: int,
+    seen: sparse.csr_array | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank columns for every row of X, a block of rows at a time.
+
+    Parameters
+    ----------
+    score : callable
+        Takes some rows of `X`, returns a new (n_rows, n_columns) float32 array of their scores.
+    X : csr_array of shape (n_users, n_items)
+        The histories.
+    k : int
+        The number of columns to return.
+    n_columns : int
+        The number of columns `score` returns.
+    seen : csr_array of shape (n_users, n_columns), default=None
+        The stored entries are left out of the ranking.
+
+    Returns
+    -------
+    columns : ndarray of shape (n_users, k), int64
+        Column positions, best first, -1 where there are fewer than k.
+    scores : ndarray of shape (n_users, k), float32
+        Their scores, -inf where there is no column.
+    """
+    n_users = X.shape[0]
+    columns = np.full((n_users, k), -1, dtype=np.int64)
+    scores = np.full((n_users, k), -np.inf, dtype=np.float32)
+
+    def rank(start: int) -> None:
+        rows = slice(start, start + block)
+        block_scores = score(X[rows])
+        if seen is not None:
+            marked = seen[rows]
+            block_scores[np.repeat(np.arange(marked.shape[0]), np.diff(marked.indptr)), marked.indices] = -np.inf
+        columns[rows] = top_k(block_scores, k)
+        padded = columns[rows] < 0
+        scores[rows] = np.take_along_axis(block_scores, np.where(padded, 0, columns[rows]), axis=1) if n_columns else 0
+        scores[rows][padded] = -np.inf
+
+    block = _block_rows(n_users, n_columns)
+    map_in_threads(rank, range(0, n_users, block))
+    return columns, scores
+
+
+def _block_rows(n_users: int, n_columns: int) -> int:
+    """Return the rows of a block: bounded memory, whole chunks, work for every thread."""
+    in_memory = BLOCK_BYTES // (4 * max(1, n_columns))
+    fair = -(-n_users // n_threads())
+    return max(1, min(in_memory, fair) // ROW_CHUNK) * ROW_CHUNK

@@ -1,0 +1,360 @@
+"""The contract that every recommender keeps."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, validate_parameter_constraints
+from sklearn.utils.validation import check_is_fitted
+
+from skgnnrec._holdout import hold_out_share
+from skgnnrec._validation import check_interactions, column_ids
+from skgnnrec.catalog import ItemCatalog
+from skgnnrec.exceptions import ItemAlignmentError
+from skgnnrec.metrics import ndcg_at_k
+from skgnnrec.ranking import rank_in_blocks
+from skgnnrec.recommenders._item_vectors import ItemVectors
+
+__all__ = ["BaseRecommender", "Scorer"]
+
+Scorer = Callable[[sparse.csr_array], np.ndarray]
+
+SCORE_TEST_SIZE = 0.2  # of each row, hidden by score(X): fixed, with its seed, so that candidates see one split
+SCORE_SEED = 0
+
+
+class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of all recommenders: a sample is a user, a feature is an item.
+
+    A concrete recommender says how it learns (`_fit_interactions`), how it scores the items it was fitted with
+    (`_item_scorer`) and items it was not (`_new_item_scorer`), and where users stand in its space (`_embed`).
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_recommendations": [Interval(Integral, 1, None, closed="left")],
+        "items": [ItemCatalog, None],
+        "item_encoder": [HasMethods(["fit", "transform"]), None],
+        "memory": [str, HasMethods(["cache"]), None],
+    }
+
+    n_recommendations: int
+    items: ItemCatalog | None
+
+    @abstractmethod
+    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
+        """Learn from canonical interactions and, where items are known, their unit vectors."""
+
+    @abstractmethod
+    def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
+        """Return a function from histories to a new float32 array of scores of fitted items (None: all)."""
+
+    @abstractmethod
+    def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
+        """Return a function from histories to a new float32 array of scores of items known by vectors only."""
+
+    @abstractmethod
+    def _embed(self, X: sparse.csr_array) -> np.ndarray:
+        """Return the users' embeddings."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> "BaseRecommender":
+        """Learn from interactions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The interactions, one row per user: finite, non-negative, zero = not seen. The columns of a DataFrame
+            are the item ids.
+        y : Ignored
+            Not used. Held-out interactions may ride along as y through any search without leaking into the fit.
+
+        Returns
+        -------
+        self : object
+            The fitted recommender.
+        """
+        ids = column_ids(X)
+        X = check_interactions(X, estimator=self, reset=True)
+        catalog = self._aligned_catalog(ids, X.shape[1])
+        self.item_ids_ = ids if ids is not None else (catalog.ids if catalog is not None else None)
+        self._fitted_ids = None if self.item_ids_ is None else ItemCatalog(self.item_ids_, ids=self.item_ids_)
+        self._item_vectors = None
+        vectors = None
+        if catalog is not None and "item_encoder" in self.get_params(deep=False):
+            self._item_vectors = ItemVectors(self.item_encoder, self.memory)
+            vectors = self._item_vectors.fit_transform(catalog)
+        self._fit_interactions(X, vectors)
+        return self
+
+    def recommend(
+        self,
+        X: Any,
+        n_recommendations: int | None = None,
+        *,
+        items: Any = None,
+        exclude_seen: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Recommend the best items to each user, seen before or new.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The users' histories; a row need not have been in the fit.
+        n_recommendations : int, default=None
+            Items per user; None takes the parameter of the recommender.
+        items : ItemCatalog or array-like of shape (n_candidates,), default=None
+            The candidates. None ranks every fitted item; an array names some of them, by id where ids are known and
+            by position elsewhere; an `ItemCatalog` may hold items the recommender has never seen, which are scored
+            by their data.
+        exclude_seen : bool, default=True
+            Whether items of a user's history are left out.
+
+        Returns
+        -------
+        items : ndarray of shape (n_users, n_recommendations)
+            Ids of the items where ids are known, else positions; best first. A row with fewer candidates ends in
+            -1, or None where ids are not integers.
+        scores : ndarray of shape (n_users, n_recommendations), float32
+            Their scores, -inf where there is no item.
+
+        Raises
+        ------
+        ValueError
+            If `X` has other columns than in the fit, or `items` names unknown items.
+        """
+        X = self._check_histories(X)
+        n = self.n_recommendations if n_recommendations is None else n_recommendations
+        constraint = {"n_recommendations": self._parameter_constraints["n_recommendations"]}
+        validate_parameter_constraints(constraint, {"n_recommendations": n}, "recommend")
+        score, columns, ids = self._candidates(items)
+        seen = _select_columns(X, columns) if exclude_seen else None
+        positions, scores = rank_in_blocks(score, X, n, n_columns=len(columns), seen=seen)
+        return _name(positions, ids), scores
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the `n_recommendations` best items for each user, items of the history left out.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The users' histories.
+
+        Returns
+        -------
+        items : ndarray of shape (n_users, n_recommendations)
+            Ids of the items where ids are known, else positions; best first, padded with -1 or None.
+        """
+        return self.recommend(X)[0]
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the score of every item for each user.
+
+        The result is dense, users × items: for small data and for scorers. `recommend` ranks without it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The users' histories.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_users, n_items), float32
+            The scores; items of the history are not masked.
+        """
+        X = self._check_histories(X)
+        return self._item_scorer(None)(X)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the embedding of each user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The users' histories.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, embedding_dim), float32
+            The users in the space of `item_embedding_`.
+        """
+        return self._embed(self._check_histories(X))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean NDCG@n_recommendations on held-out interactions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories that recommendations are made from.
+        y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
+            The held-out interactions: relevant is what is not zero. With None, a seeded fifth of each row of `X`
+            (at least one interaction, rows of two or more) is hidden and the rest is the history.
+
+        Returns
+        -------
+        score : float
+            The mean over users with held-out interactions, between 0 and 1. Items of the history are never
+            recommended, so an item that is in both `X` and `y` cannot be hit.
+
+        Raises
+        ------
+        ValueError
+            If nobody has a held-out interaction.
+        """
+        X = self._check_histories(X)
+        if y is None:
+            X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
+        else:
+            y = check_interactions(y, input_name="y")
+            if y.shape != X.shape:
+                raise ValueError(f"y has shape {y.shape}, X {X.shape}: held-out interactions stand in the same cells.")
+        positions, _ = rank_in_blocks(self._item_scorer(None), X, self.n_recommendations, n_columns=X.shape[1], seen=X)
+        return float(ndcg_at_k(y, positions))
+
+    def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Return what goes with items: the recommendations to a user who has that one item.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,)
+            Fitted items, by id where ids are known and by position elsewhere.
+        n : int, default=10
+            Similar items per query.
+
+        Returns
+        -------
+        items : ndarray of shape (n_queries, n)
+            The most similar items, best first, without the query itself.
+        scores : ndarray of shape (n_queries, n), float32
+            Their scores.
+        """
+        check_is_fitted(self)
+        columns = self._columns(np.atleast_1d(np.asarray(items)))
+        queries = sparse.csr_array(
+            (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
+            shape=(len(columns), self.n_features_in_),
+        )
+        positions, scores = rank_in_blocks(
+            self._item_scorer(None), queries, n, n_columns=self.n_features_in_, seen=queries
+        )
+        return _name(positions, self.item_ids_), scores
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.item_embedding_.shape[1])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _check_histories(self, X: Any) -> sparse.csr_array:
+        check_is_fitted(self)
+        ids = column_ids(X)
+        X = check_interactions(X, estimator=self)
+        # scikit-learn compares names that are strings; item ids of other types are compared here.
+        if ids is not None and self.item_ids_ is not None and list(ids) != list(self.item_ids_):
+            raise ValueError(
+                f"The columns of X must be the items of the fit, in that order: X starts with {list(ids[:3])}, the fit "
+                f"with {list(self.item_ids_[:3])}. X.reindex(columns=recommender.item_ids_, fill_value=0) aligns them."
+            )
+        return X
+
+    def _aligned_catalog(self, ids: np.ndarray | None, n_items: int) -> ItemCatalog | None:
+        """Return the catalog with one row for each column of X."""
+        if self.items is None:
+            return None
+        if ids is not None and self.items.ids is not None:
+            return self.items.align(ids)
+        if self.items.n_items != n_items:
+            raise ItemAlignmentError(f"X has {n_items} columns, the catalog {self.items.n_items} items.")
+        return self.items
+
+    def _columns(self, items: np.ndarray) -> np.ndarray:
+        """Return the columns of fitted items, by id or by position."""
+        if self._fitted_ids is not None:
+            columns = self._fitted_ids.positions(items)
+        elif items.dtype.kind in "iu":
+            columns = np.where((items >= 0) & (items < self.n_features_in_), items, -1)
+        else:
+            raise ValueError(f"items must be positions (integers) where no ids are known, got dtype {items.dtype}.")
+        if (columns < 0).any():
+            unknown = items[columns < 0]
+            kind = "positions" if self._fitted_ids is None else "ids"
+            raise ValueError(
+                f"items holds {len(unknown)} {kind} that the recommender was not fitted with: {unknown[:5].tolist()}. "
+                "New items are passed as an ItemCatalog."
+            )
+        return columns
+
+    def _candidates(self, items: Any) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
+        """Return how candidates are scored, their columns in X (-1 for a new item) and their ids."""
+        if items is None:
+            return self._item_scorer(None), np.arange(self.n_features_in_), self.item_ids_
+        if isinstance(items, ItemCatalog):
+            return self._catalog_candidates(items)
+        items = np.asarray(items)
+        if items.ndim != 1:
+            raise ValueError(f"items must be an ItemCatalog or have one dimension, got shape {items.shape}.")
+        columns = self._columns(items)
+        if len(np.unique(columns)) < len(columns):
+            raise ValueError("items names a candidate twice.")
+        return self._item_scorer(columns), columns, columns if self.item_ids_ is None else self.item_ids_[columns]
+
+    def _catalog_candidates(self, catalog: ItemCatalog) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
+        """Score a catalog's items: those of the fit, recognised by id, as such, the others by their data."""
+        if self._fitted_ids is not None and catalog.ids is not None:
+            columns = self._fitted_ids.positions(catalog.ids)
+        else:
+            columns = np.full(catalog.n_items, -1)
+        known, new = np.flatnonzero(columns >= 0), np.flatnonzero(columns < 0)
+        score_known = self._item_scorer(columns[known])
+        score_new = self._new_item_scorer(self._vectors_of(catalog.take(new))) if len(new) else None
+
+        def score(X: sparse.csr_array) -> np.ndarray:
+            scores = np.empty((X.shape[0], len(columns)), dtype=np.float32)
+            scores[:, known] = score_known(X)
+            if score_new is not None:
+                scores[:, new] = score_new(X)
+            return scores
+
+        return score, columns, catalog.ids
+
+    def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
+        if self._item_vectors is None:
+            raise ValueError(
+                f"items holds {catalog.n_items} new items, but {type(self).__name__} was fitted without item data: "
+                "pass items=ItemCatalog(...) to its constructor."
+            )
+        return self._item_vectors.transform(catalog)
+
+
+def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
+    """Return the columns of X, in that order; -1 stands for a column without entries."""
+    if len(columns) == X.shape[1] and (columns == np.arange(X.shape[1])).all():
+        return X
+    place = np.full(X.shape[1], -1, dtype=np.int64)
+    place[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
+    kept = place[X.indices] >= 0
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    return sparse.csr_array((X.data[kept], (rows[kept], place[X.indices[kept]])), shape=(X.shape[0], len(columns)))
+
+
+def _name(positions: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    """Return the ids at positions; -1 stays -1 for integer ids and becomes None for others."""
+    if ids is None:
+        return positions
+    missing: int | None = -1 if ids.dtype.kind in "iu" else None
+    padded = np.append(
+        ids if missing == -1 else ids.astype(object),
+        np.array([missing], dtype=object if missing is None else ids.dtype),
+    )
+    return padded[positions]
