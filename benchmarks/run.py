@@ -1,0 +1,157 @@
+"""Fit and rank on the test parts, and write the figures to results.json and results.md.
+
+    python benchmarks/run.py [task ...]
+
+Each row runs in a process of its own, so that its peak memory is its own. Item vectors are computed before and not
+timed; the column "embed" of the task's heading says how long that took.
+"""
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import joblib
+import numpy as np
+from models import MODELS, build, embed
+from tasks import TASKS, Task
+
+from skgnnrec.metrics import catalog_coverage, ranking_metrics
+from skgnnrec.model_selection import split_interactions
+from skgnnrec.recommenders import BaseRecommender
+
+HERE = Path(__file__).parent
+RANK = {"gowalla": 20}
+ROWS = {
+    "gowalla": ["popularity", "filter, defaults", "filter, no low-pass", "filter"],
+    "beauty": [name for name in MODELS if name not in ("filter, defaults", "filter, no low-pass")],
+    "online_retail": list(MODELS),
+    "movietweetings": list(MODELS),
+}
+
+
+def run_row(task_name: str, model_name: str) -> dict:
+    """Return the figures of one recommender on one task."""
+    task = TASKS[task_name]("test")
+    model = build(task_name, model_name, task)
+    k = RANK.get(task_name, 10)
+    before = time.perf_counter()
+    model.fit(task.history)
+    fitted = time.perf_counter()
+    histories = task.history if task.recent is None else task.recent
+    ranked, _ = model.recommend(histories, k)
+    done = time.perf_counter()
+    metrics = ranking_metrics(task.held_out, ranked)
+    row = {
+        "task": task_name,
+        "model": model_name,
+        f"recall@{k}": round(metrics["recall"], 4),
+        f"ndcg@{k}": round(metrics["ndcg"], 4),
+        "coverage": round(catalog_coverage(ranked, n_items=task.history.shape[1]), 4),
+        "fit_s": round(fitted - before, 2),
+        "rank_s": round(done - fitted, 2),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    if task.recent is not None:  # the same model, every interaction of a history counting the same
+        flat = ranking_metrics(task.held_out, model.recommend(task.history, k)[0])
+        row |= {f"recall@{k}, no recency": round(flat["recall"], 4), f"ndcg@{k}, no recency": round(flat["ndcg"], 4)}
+    if "text" in model_name:
+        row["cold_recall@10"] = round(cold_recall(task, model), 4)
+    return row
+
+
+def cold_recall(task: Task, model: BaseRecommender) -> float:
+    """Return recall@10 among a fifth of the items, whose interactions were taken away before the fit."""
+    history, held_out, cold, users = cold_split(task)
+    ranked, _ = model.fit(history).recommend(history[users], 10, items=cold)
+    return ranking_metrics(held_out[users], ranked)["recall"]
+
+
+def cold_baselines(task_name: str, task: Task) -> list[dict]:
+    """Return what chance, and the cosine of the texts alone, reach among the same cold items."""
+    history, held_out, cold, users = cold_split(task)
+    vectors = embed(task_name, task)
+    vectors = vectors - vectors.mean(axis=0)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    scores = {
+        "random": np.random.default_rng(0).random((len(users), len(cold))),
+        "text cosine": (history[users] @ vectors) @ vectors[cold].T,
+    }
+    rows = []
+    for name, score in scores.items():
+        ranked = cold[np.argsort(-score, axis=1, kind="stable")[:, :10]]
+        recall = ranking_metrics(held_out[users], ranked)["recall"]
+        rows.append({"task": task_name, "model": name, "cold_recall@10": round(recall, 4)})
+    return rows
+
+
+def cold_split(task: Task) -> tuple:
+    """Return histories without a fifth of the items, what was taken, those items, and the users to ask."""
+    history, held_out = split_interactions(task.history, hold_out="cold_items", test_size=0.2, random_state=0)
+    cold = np.flatnonzero(np.bincount(held_out.indices, minlength=held_out.shape[1]))
+    users = np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(held_out.indptr) > 0))
+    return history, held_out, cold, users
+
+
+def run_task(task_name: str) -> list[dict]:
+    """Return the rows of a task, each from a process of its own."""
+    task = TASKS[task_name]("test")
+    rows = []
+    if task.texts is not None:
+        before = time.perf_counter()
+        embed(task_name, task)
+        print(f"{task_name}: item vectors ready in {time.perf_counter() - before:.0f} s", flush=True)
+        rows += cold_baselines(task_name, task)
+    for model_name in ROWS[task_name]:
+        command = [sys.executable, __file__, "--row", task_name, model_name]
+        rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def machine() -> dict:
+    """Return what the figures were measured on."""
+    described = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in described if line.startswith("model name")), "?")
+    packages = {name: version(name) for name in ("skgnnrec", "numpy", "scipy", "scikit-learn", "torch")}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{cpu}, {joblib.cpu_count()} cores, {platform.system()}",
+        "python": platform.python_version(),
+        **packages,
+    }
+
+
+def as_markdown(results: dict) -> str:
+    """Return the tables that benchmarks/README.md and the README show."""
+    parts = [", ".join(f"{name} {value}" for name, value in results["machine"].items()) + "\n"]
+    for task_name, rows in results["tasks"].items():
+        columns = list(dict.fromkeys(name for row in rows for name in row if name != "task"))
+        parts.append(f"## {task_name}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+        parts += [f"| {' | '.join(str(row.get(name, '')) for name in columns)} |" for row in rows]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def main(names: list[str]) -> None:
+    """Run the tasks and keep the results of those not asked for."""
+    path = HERE / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {"tasks": {}}
+    for name in names:
+        results["tasks"][name] = run_task(name)
+        results["machine"] = machine()
+        path.write_text(json.dumps(results, indent=2) + "\n")
+        (HERE / "results.md").write_text(as_markdown(results))
+    print(as_markdown(results))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--row"]:
+        print(json.dumps(run_row(*sys.argv[2:4])))
+    else:
+        main(sys.argv[1:] or list(TASKS))

@@ -1,0 +1,108 @@
+"""The tasks of the benchmarks: histories to fit and score, held-out interactions to find, texts of the items.
+
+Each task comes twice: `validation` splits the training part once more, for choosing settings; `test` is for the last
+run. The data that the package does not ship is read from a folder: `SKGNNREC_DATA`, or `../shared/data`.
+"""
+
+import gzip
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from skgnnrec.datasets import load_movietweetings, load_online_retail
+from skgnnrec.model_selection import split_interactions
+
+DATA = Path(os.environ.get("SKGNNREC_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@dataclass
+class Task:
+    """One split of one data set."""
+
+    history: sparse.csr_array  # (n_users, n_items): binary, what is fitted
+    recent: sparse.csr_array | None  # the same entries weighted by recency, what is scored
+    held_out: sparse.csr_array  # (n_users, n_items): what is to be found
+    texts: list[str] | None  # of the items
+
+
+def gowalla(part: str) -> Task:
+    """Check-ins, the split of LightGCN; no time, no text."""
+    train = sparse.csr_array(sparse.load_npz(DATA / "gowalla" / "train.npz")).astype(np.float32)
+    if part == "validation":
+        train, held_out = split_interactions(train, hold_out="random", test_size=0.2, random_state=0)
+    else:
+        held_out = sparse.csr_array(sparse.load_npz(DATA / "gowalla" / "test.npz")).astype(np.float32)
+    return Task(train, None, held_out, None)
+
+
+def beauty(part: str, decay: float = 0.75) -> Task:
+    """Purchases in order, the last of each user held out; for validation the one before."""
+    with gzip.open(DATA / "amazon_beauty" / "sequences.txt.gz", "rt", encoding="utf-8") as lines:
+        sequences = [np.array(line.split()[1:], dtype=np.int64) - 1 for line in lines]
+    items = pd.read_csv(DATA / "amazon_beauty" / "items.csv.gz").set_index("item_id")["title"]
+    n_items = int(items.index.max())
+    if part == "validation":
+        sequences = [sequence[:-1] for sequence in sequences]
+    rows = np.repeat(np.arange(len(sequences)), [len(sequence) - 1 for sequence in sequences])
+    columns = np.concatenate([sequence[:-1] for sequence in sequences])
+    ages = np.concatenate([np.arange(len(sequence) - 2, -1, -1) for sequence in sequences])
+    last = np.array([sequence[-1] for sequence in sequences])
+    shape = (len(sequences), n_items)
+    return Task(
+        _matrix(np.ones(len(rows)), rows, columns, shape),
+        _matrix(decay**ages, rows, columns, shape),
+        _matrix(np.ones(len(last)), np.arange(len(last)), last, shape),
+        items.reindex(range(1, n_items + 1)).fillna("").tolist(),
+    )
+
+
+def online_retail(part: str, decay: float = 0.75) -> Task:
+    """Purchases of a gift shop; the last fifth of the year held out, users with a past only."""
+    data = load_online_retail()
+    return _future(data, data["items"]["description"].tolist(), part, decay)
+
+
+def movietweetings(part: str, decay: float = 0.75) -> Task:
+    """Ratings of films; the last fifth in time held out, users with a past only."""
+    data = load_movietweetings()
+    items = data["items"]
+    texts = items["title"] + ". " + items["genres"].str.replace("|", ", ")
+    return _future(data, texts.tolist(), part, decay)
+
+
+TASKS = {"gowalla": gowalla, "beauty": beauty, "online_retail": online_retail, "movietweetings": movietweetings}
+
+
+def _future(data: dict, texts: list[str], part: str, decay: float) -> Task:
+    """Hold out the pairs that first occur after a point in time; what a user repeats then is not new to her."""
+    events = data["events"]
+    rows = pd.Index(data["user_ids"]).get_indexer(events["user_id"])
+    columns = pd.Index(data["item_ids"]).get_indexer(events["item_id"])
+    times = events["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
+    if part == "validation":
+        kept = times <= np.quantile(times, 0.8)
+        rows, columns, times = rows[kept], columns[kept], times[kept]
+    cut = np.quantile(times, 0.8)
+    past = times <= cut
+    new = pd.Series(times).groupby([rows, columns]).transform("min").to_numpy() > cut
+    # The age of an event is the number of later days on which its user did something.
+    days = pd.Series(-(times[past] // 86_400))
+    ages = days.groupby(rows[past]).rank(method="dense").to_numpy() - 1
+    shape = (len(data["user_ids"]), len(texts))
+    history = _matrix(np.ones(past.sum()), rows[past], columns[past], shape)
+    recent = _matrix(decay**ages, rows[past], columns[past], shape)
+    held_out = _matrix(np.ones(new.sum()), rows[new], columns[new], shape)
+    active = np.diff(history.indptr) > 0
+    return Task(history[active], recent[active], held_out[active], texts)
+
+
+def _matrix(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+    """Return the matrix; of several values of a cell (a repeated purchase) the latest, which is the largest, counts."""
+    order = np.lexsort((-values, columns, rows))
+    cells = rows[order] * np.int64(shape[1]) + columns[order]
+    latest = order[np.append(True, cells[1:] != cells[:-1])]
+    return sparse.csr_array((values[latest].astype(np.float32), (rows[latest], columns[latest])), shape=shape)
