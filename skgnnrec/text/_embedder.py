@@ -188,8 +188,8 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         choose_max_length(model, self.max_length)
         self.embedding_dim_ = model.embedding_dim
         root = self._init_callback_context()
-        root.call_on_fit_task_begin(estimator=self, X=X)
-        root.call_on_fit_task_end(estimator=self, X=X)
+        root.call_on_fit_task_begin(estimator=self)
+        root.call_on_fit_task_end(estimator=self)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ _FALLBACK_MAX_LENGTH = 512
 # With the import of the libraries before it and the error after it, this keeps a failure under two seconds.
 _HUB_TIMEOUT_S = 1.2
 
-_loading = Lock()
+_loading = RLock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class TextModel:
         Tokens of a text that the model is meant to read.
     position_limit : int or None
         Tokens of a text that the network can read at most.
-    computing : Lock
+    computing : RLock
         Held while texts are embedded. Tokenizers are not safe in threads, and torch fills the cores already.
     """
 
@@ -65,7 +65,7 @@ class TextModel:
     pad_id: int
     max_length: int
     position_limit: int | None
-    computing: Lock = field(default_factory=Lock)
+    computing: Any = field(default_factory=RLock)
 
 
 def load_model(
@@ -177,8 +177,8 @@ def _hub_answers() -> bool:
 
 def _read_model(source: str, device: torch.device, dtype: torch.dtype, **options: Any) -> TextModel:
     with _quiet_transformers(options["local_files_only"]):
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
         network = _read_network(source, dtype, **options).to(device)
+        tokenizer = _read_tokenizer(source, **options)
     position_limit = getattr(network.config, "max_position_embeddings", None)
     limits = [_stated_max_length(source, **options), tokenizer.model_max_length, position_limit]
     # Tokenizers without a maximum say 1e30.
@@ -212,6 +212,17 @@ def _quiet_transformers(local_files_only: bool) -> Iterator[None]:
             transformers_logging.enable_progress_bar()
         if hub_bars_hidden:
             disable_progress_bars()
+
+
+def _read_tokenizer(source: str, **options: Any) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    except ValueError as error:
+        raise OSError(f"The tokenizer of model={source!r} cannot be read: {error}") from error
+    # Without its files, transformers makes a tokenizer that knows no word and gives every text one vector.
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise OSError(f"model={source!r} must come with the files of its tokenizer, its vocabulary is empty.")
+    return tokenizer
 
 
 def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:

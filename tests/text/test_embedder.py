@@ -217,6 +217,7 @@ def test_selected_columns_are_enough_in_transform(embedder):
     np.testing.assert_array_equal(embedder.transform(FRAME[["title"]]), embedder.transform(FRAME[["price", "title"]]))
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 def test_columns_must_stay_those_of_fit(embedder):
     embedder.fit(FRAME[["title", "note"]])
     with pytest.raises(ValueError, match="feature names should match those that were passed during fit"):
@@ -397,6 +398,16 @@ def test_callbacks_watch_the_batches(tiny_model):
     assert recorder.calls == []
     embedder.fit(TITLES)
     assert [name for name, _ in recorder.calls] == ["setup", "begin", "end", "teardown"]
+
+
+def test_callback_may_embed_while_texts_are_embedded(tiny_model):
+    class Asking(Recorder):
+        def on_fit_task_end(self, estimator, context):
+            self.calls.append(estimator.transform(["mug"]))
+
+    asking = Asking()
+    vectors = TextEmbedder(tiny_model).set_callbacks(asking).fit_transform(["mug"])
+    np.testing.assert_array_equal(asking.calls[-2], vectors)
 
 
 @pytest.mark.parametrize("texts", [TITLES, [], [None]])

@@ -66,6 +66,8 @@ def test_check_estimator_on_texts(tiny_model):
     assert {result["status"] for result in results} == {"passed"}
 
 
+# scikit-learn's own checks mix frames and arrays.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
 @pytest.mark.parametrize("name", OTHER_CHECKS)
 def test_other_checks(number_embedder, name):
     getattr(estimator_checks, name)("NumberEmbedder", number_embedder)

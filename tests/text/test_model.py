@@ -107,6 +107,29 @@ def test_pickled_weights_are_not_read(copied_model):
         load(copied_model)
 
 
+@pytest.mark.parametrize("kept", [(), ("tokenizer_config.json",)])
+def test_model_without_its_tokenizer_is_refused(copied_model, kept):
+    for path in copied_model.glob("*"):
+        if path.name not in ("config.json", "model.safetensors", *kept):
+            path.unlink()
+    with pytest.raises(OSError, match="must come with the files of its tokenizer, its vocabulary is empty"):
+        load(copied_model)
+
+
+def test_tokenizer_that_cannot_be_read(copied_model, monkeypatch):
+    def fail(*args, **options):
+        raise ValueError("Couldn't instantiate the backend tokenizer")
+
+    monkeypatch.setattr(_model.AutoTokenizer, "from_pretrained", fail)
+    with pytest.raises(OSError, match=r"The tokenizer of model=.* cannot be read: Couldn't instantiate"):
+        load(copied_model)
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises((OSError, ValueError), match=f"{tmp_path}"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("model", ["/no/such/folder", "./missing/folder/here", "a b"])
 def test_missing_folder(model):
     with pytest.raises(OSError, match="model must be an existing folder or a name on the Hugging Face Hub"):
