@@ -30,10 +30,17 @@ MODELS = {
 
 def build(task_name: str, model_name: str, task: Task) -> BaseRecommender:
     """Return the recommender of a row, not fitted."""
-    cls, fixed, with_text, chosen = MODELS[model_name]
-    settings = json.loads(SETTINGS.read_text())[task_name][model_name] if chosen else {}
+    cls, fixed, with_text, _ = MODELS[model_name]
+    settings = chosen_settings(task_name, model_name)["parameters"]
     items = {"items": ItemCatalog(embed(task_name, task))} if with_text else {}
     return cls(**{**settings, **fixed, **items})
+
+
+def chosen_settings(task_name: str, model_name: str) -> dict:
+    """Return what was chosen on the validation part, the defaults for models that are run untouched."""
+    if not MODELS[model_name][3]:
+        return {"parameters": {}}
+    return json.loads(SETTINGS.read_text())[task_name][model_name]
 
 
 def embed(task_name: str, task: Task) -> np.ndarray:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from models import MODELS, build, embed
+from models import MODELS, build, chosen_settings, embed
 from tasks import TASKS, Task
 
 from skgnnrec.metrics import catalog_coverage, ranking_metrics
@@ -37,7 +37,8 @@ ROWS = {
 
 def run_row(task_name: str, model_name: str) -> dict:
     """Return the figures of one recommender on one task."""
-    task = TASKS[task_name]("test")
+    decay = chosen_settings(task_name, model_name).get("decay")
+    task = TASKS[task_name]("test", decay) if decay else TASKS[task_name]("test")
     model = build(task_name, model_name, task)
     k = RANK.get(task_name, 10)
     before = time.perf_counter()

@@ -1,7 +1,7 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.recommenders import GraphFilterRecommender, PopularityRecommender, RidgeRecommender
+from skgnnrec.recommenders import GraphFilterRecommender, PopularityRecommender, RidgeRecommender, TableRecommender
 
 __version__ = "0.1.0.dev0"
 
@@ -10,5 +10,6 @@ __all__ = [
     "ItemCatalog",
     "PopularityRecommender",
     "RidgeRecommender",
+    "TableRecommender",
     "__version__",
 ]

@@ -47,21 +47,29 @@ def check_interactions(
     ValueError
         If `X` is not such a matrix; the message names the cause.
     """
-    if sparse.issparse(X):
-        X = check_indices(X, input_name)
     with np.errstate(over="ignore"):  # 1e300 becomes inf in float32 and is reported as such, not warned about
+        if sparse.issparse(X):
+            X = check_indices(X, input_name)
+            if X.format == "coo" and X.dtype.kind in "biuf":
+                X = X.astype(np.float32)  # scipy sums duplicates on the way to CSR: int8 would wrap, bool lose count
         if estimator is None:
             X = check_array(X, accept_sparse="csr", dtype=np.float32, input_name=input_name)
         else:
             X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32)
+    X = _canonical(X, input_name)
+    # After duplicates are summed, as some formats do it on conversion: a correction of -1 on 3 counts 2 in all of them.
     check_non_negative(X, type(estimator).__name__ if estimator is not None else input_name)
-    return _canonical(X, input_name)
+    return X
 
 
 def check_indices(X: Any, input_name: str) -> Any:
     """Refuse indices that point outside the matrix: scipy's products would follow them into foreign memory."""
     if X.ndim == 2 and X.shape[1] > MAX_ITEMS:
         raise ValueError(f"{input_name} has {X.shape[1]} columns; at most {MAX_ITEMS} items are supported.")
+    # A single id gone astray makes a matrix of billions of rows.
+    check_memory(16 * sum(X.shape), f"{input_name} of shape {X.shape}", "Number users and items from 0 without gaps.")
+    if X.format == "lil" and any(len(columns) != len(data) for columns, data in zip(X.rows, X.data, strict=True)):
+        raise ValueError(f"{input_name} is not a valid LIL matrix: its rows and data differ in length.")
     if X.format in ("csr", "csc", "bsr"):
         X = copy.copy(X)  # check_format sets attributes; the caller's object keeps its own
         try:
@@ -100,7 +108,8 @@ def column_ids(X: Any) -> np.ndarray | None:
         return None
     ids = np.empty(len(names), dtype=object)
     ids[:] = names
-    return ids if any(isinstance(name, str) for name in names) else np.asarray(names)
+    # Strings would be cut to one width, tuples (the columns of a MultiIndex) become a table.
+    return ids if any(isinstance(name, str | tuple) for name in names) else np.asarray(names)
 
 
 def available_memory() -> int | None:

@@ -180,14 +180,14 @@ def _as_table(data: Any) -> Any:
     if isinstance(data, pd.DataFrame | pd.Series):
         return data
     if sparse.issparse(data):
-        return sparse.csr_array(data)
+        return sparse.csr_array(data, copy=True)
     if hasattr(data, "to_pandas"):
         return data.to_pandas()
     if isinstance(data, str | bytes | dict) or not hasattr(data, "__len__"):
         raise TypeError(
             f"data must be a DataFrame, a Series, a list or an array with a row per item, got {type(data).__name__}."
         )
-    array = np.asarray(data, dtype=object) if _holds_text(data) else np.asarray(data)
+    array = np.array(data, dtype=object if _holds_text(data) else None)  # a copy, which the caller cannot change
     if array.ndim == 1:
         return pd.Series(array)
     if array.ndim != 2:

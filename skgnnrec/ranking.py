@@ -7,10 +7,11 @@ from scipy import sparse
 
 from skgnnrec._device import map_in_threads, n_threads
 
-__all__ = ["BLOCK_BYTES", "matmul_by_row", "rank_in_blocks", "top_k"]
+__all__ = ["BLOCK_BYTES", "matmul_by_row", "rank_in_blocks", "round_for_exact_sums", "top_k"]
 
 BLOCK_BYTES = 1 << 26  # one block of float32 scores; a thread holds about three times as much
 ROW_CHUNK = 32
+PRODUCT_ROWS = 128  # rows of a product in float64, before they are added up in float32
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
@@ -64,28 +65,49 @@ def _rank_in_row(rows: np.ndarray, n_rows: int) -> np.ndarray:
     return np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
+def round_for_exact_sums(A: np.ndarray, n_terms: int, axis: int) -> np.ndarray:
+    """Round a factor so that sums of products of it are exact in float64, whatever their order.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_rows, n_columns), float32
+        A factor of a matrix product.
+    n_terms : int
+        The number of products in a sum.
+    axis : int
+        The axis that is summed over; the largest value along it sets the precision.
+
+    Returns
+    -------
+    rounded : ndarray of shape (n_rows, n_columns), float32
+        Whole multiples of a power of two, below 2^22 of them for up to 512 terms: as exact as float32 sums are.
+    """
+    # n_terms products of two integers of that many bits stay within the 53 bits of float64.
+    bits = min(24, (53 - max(1, n_terms - 1).bit_length()) // 2)
+    largest = np.abs(A).max(axis=axis, keepdims=True, initial=0.0)
+    quantum = np.ldexp(1.0, np.frexp(largest)[1] - bits)
+    return (np.rint(A / quantum) * quantum).astype(np.float32)
+
+
 def matmul_by_row(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None:
     """Add the product A B to `out`, each row to the same bits whatever rows stand beside it.
 
-    A matrix product sums in an order that depends on its shape, so a user's near-ties would change places between a
-    call for one user and a call for all. Products of one fixed shape, the last one padded with zeros, do not.
+    A matrix product sums in an order that depends on its shape and on the place in it, so a user's near-ties would
+    change places between a call for one user and a call for all. Sums that are exact do not depend on their order.
 
     Parameters
     ----------
     A : ndarray of shape (n_rows, n_inner), float32
         The rows.
     B : ndarray of shape (n_inner, n_columns), float32
-        The common factor.
+        The common factor, from ``round_for_exact_sums(B, n_inner, axis=0)``.
     out : ndarray of shape (n_rows, n_columns), float32
         What the product is added to, in place.
     """
-    product = np.empty((ROW_CHUNK, B.shape[1]), dtype=np.float32)
-    padded = np.zeros((ROW_CHUNK, A.shape[1]), dtype=np.float32)
-    for start in range(0, A.shape[0], ROW_CHUNK):
-        rows = A[start : start + ROW_CHUNK]
-        padded[: len(rows)] = rows
-        np.matmul(padded, B, out=product)
-        out[start : start + ROW_CHUNK] += product[: len(rows)]
+    A = round_for_exact_sums(A, B.shape[0], axis=1).astype(np.float64)
+    B = B.astype(np.float64)
+    for start in range(0, A.shape[0], PRODUCT_ROWS):
+        out[start : start + PRODUCT_ROWS] += A[start : start + PRODUCT_ROWS] @ B
 
 
 def rank_in_blocks(

@@ -6,3 +6,110 @@ import os
 os.environ["SCIPY_ARRAY_API"] = "1"
 # No test reaches for a model hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
+from skgnnrec.datasets import make_interactions
+
+settings.register_profile("skgnnrec", deadline=None, derandomize=True, max_examples=20)
+settings.load_profile("skgnnrec")
+
+# Every test of the contract, the promises and the properties runs on each of these: a new recommender is one line.
+RECOMMENDERS = [
+    PopularityRecommender(),
+    RidgeRecommender(),
+    GraphFilterRecommender(),
+]
+# Those that give different users different items.
+PERSONAL = [recommender for recommender in RECOMMENDERS if not isinstance(recommender, PopularityRecommender)]
+
+
+def _name(recommender):
+    return type(recommender).__name__
+
+
+@pytest.fixture(scope="session", params=RECOMMENDERS, ids=_name)
+def prototype(request):
+    """Return each recommender, to be cloned, never fitted."""
+    return request.param
+
+
+@pytest.fixture(scope="session", params=PERSONAL, ids=_name)
+def personal_prototype(request):
+    """Return each recommender that reads histories, to be cloned, never fitted."""
+    return request.param
+
+
+@pytest.fixture
+def recommender(prototype):
+    """Return each recommender, not fitted."""
+    return clone(prototype)
+
+
+@pytest.fixture
+def personal(personal_prototype):
+    """Return each recommender that reads histories, not fitted."""
+    return clone(personal_prototype)
+
+
+@pytest.fixture(scope="session")
+def tastes():
+    """Return interactions of 120 users with 40 items, in which four topics can be found."""
+    return make_interactions(120, 40, n_interactions=0.12, n_topics=4, random_state=0)
+
+
+@pytest.fixture(name="X")
+def interactions(tastes):
+    """Return the interactions as a fresh canonical CSR array."""
+    return sparse.csr_array(tastes.interactions, dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def titles(tastes):
+    """Return the titles of the 40 items."""
+    return tastes["items"]["text"]
+
+
+@pytest.fixture(scope="session")
+def names(titles):
+    """Return an id, a string, for each of the 40 items; not in alphabetical order."""
+    return np.array([f"sku-{(7 * j) % len(titles)}" for j in range(len(titles))], dtype=object)
+
+
+@pytest.fixture(scope="session")
+def catalog(titles, names):
+    """Return the catalog of the 40 items."""
+    return ItemCatalog(titles, ids=names)
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """Return an item encoder for titles, to be cloned, never fitted."""
+    return make_pipeline(TfidfVectorizer(), TruncatedSVD(8, random_state=0))
+
+
+@pytest.fixture(scope="session")
+def furnish(catalog, encoder):
+    """Return a function that gives a recommender the catalog and, where it reads item data, an encoder."""
+
+    def furnish(recommender, items=catalog, item_encoder=encoder):
+        recommender = clone(recommender).set_params(items=items)
+        if "item_encoder" in recommender.get_params(deep=False):
+            recommender.set_params(item_encoder=clone(item_encoder) if item_encoder is not None else None)
+        return recommender
+
+    return furnish
+
+
+@pytest.fixture
+def reader(recommender, furnish):
+    """Return each recommender with the catalog of the 40 items, not fitted."""
+    return furnish(recommender)

@@ -12,6 +12,8 @@ from skgnnrec.graph._degrees import degrees, inverse_power, normalize
 
 __all__ = ["low_pass_factors", "sharpened_cooccurrence"]
 
+RANK_TOLERANCE = 1e-5  # of the largest singular value; float32 leaves some 1e-6 where there is nothing
+
 
 def sharpened_cooccurrence(X: sparse.csr_array, degree_exponent: float, sharpness: float) -> sparse.csr_array:
     """Return the graph of items that the same users have, (NᵀN)^{∘s} with N = D_u^{-a} X D_i^{a-1}.
@@ -87,7 +89,9 @@ def low_pass_factors(X: sparse.csr_array, n_components: int, random_state: objec
     user_degrees, item_degrees = degrees(X)
     scale = inverse_power(item_degrees, 0.5)
     smoothed = normalize(X, inverse_power(user_degrees, 0.5), scale)
-    _, _, Vt = randomized_svd(smoothed, n_components, n_oversamples=20, n_iter=2, random_state=random_state)
+    _, strength, Vt = randomized_svd(smoothed, n_components, n_oversamples=20, n_iter=2, random_state=random_state)
+    # Beyond the rank of X the vectors are whatever rounding left: no signal, and another one on every machine.
+    Vt[strength <= strength[0] * RANK_TOLERANCE] = 0.0
     left = np.ascontiguousarray((scale[:, None] * Vt.T).astype(np.float32))
     right = np.ascontiguousarray((Vt * np.sqrt(item_degrees)).astype(np.float32))
     return left, right

@@ -24,7 +24,7 @@ def degrees(X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
     user_degrees = np.add.reduceat(np.append(X.data, 0.0).astype(np.float64), X.indptr[:-1])
     user_degrees[np.diff(X.indptr) == 0] = 0.0  # reduceat returns a neighbour's value for an empty row
     item_degrees = np.bincount(X.indices, weights=X.data, minlength=X.shape[1])
-    return user_degrees, item_degrees
+    return user_degrees, item_degrees.astype(np.float64)  # of nothing, bincount returns integers
 
 
 def inverse_power(values: np.ndarray, exponent: float) -> np.ndarray:

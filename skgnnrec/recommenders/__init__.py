@@ -4,5 +4,12 @@ from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._graph_filter import GraphFilterRecommender
 from skgnnrec.recommenders._popularity import PopularityRecommender
 from skgnnrec.recommenders._ridge import RidgeRecommender
+from skgnnrec.recommenders._table import TableRecommender
 
-__all__ = ["BaseRecommender", "GraphFilterRecommender", "PopularityRecommender", "RidgeRecommender"]
+__all__ = [
+    "BaseRecommender",
+    "GraphFilterRecommender",
+    "PopularityRecommender",
+    "RidgeRecommender",
+    "TableRecommender",
+]

@@ -84,7 +84,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self._fitted_ids = None if self.item_ids_ is None else ItemCatalog(self.item_ids_, ids=self.item_ids_)
         self._item_vectors = None
         vectors = None
-        if catalog is not None and "item_encoder" in self.get_params(deep=False):
+        if catalog is not None and getattr(self, "text_weight", 0) > 0:
             self._item_vectors = ItemVectors(self.item_encoder, self.memory)
             vectors = self._item_vectors.fit_transform(catalog)
         self._fit_interactions(X, vectors)
@@ -183,7 +183,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         return self._embed(self._check_histories(X))
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean NDCG@n_recommendations on held-out interactions.
 
         Parameters
@@ -191,8 +191,12 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
             The histories that recommendations are made from.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-            The held-out interactions: relevant is what is not zero. With None, a seeded fifth of each row of `X`
-            (at least one interaction, rows of two or more) is hidden and the rest is the history.
+            The held-out interactions: relevant is what is not zero. An array of integers of shape (n_users,) or
+            (n_users, 1) names one held-out item for each user instead, by its position (-1: none). With None, a
+            seeded fifth of each row of `X` (at least one interaction, rows of two or more) is hidden and the rest is
+            the history.
+        sample_weight : array-like of shape (n_users,), default=None
+            Weights of the users in the mean, non-negative.
 
         Returns
         -------
@@ -209,11 +213,9 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if y is None:
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:
-            y = check_interactions(y, input_name="y")
-            if y.shape != X.shape:
-                raise ValueError(f"y has shape {y.shape}, X {X.shape}: held-out interactions stand in the same cells.")
+            y = self._check_held_out(y, X.shape)
         positions, _ = rank_in_blocks(self._item_scorer(None), X, self.n_recommendations, n_columns=X.shape[1], seen=X)
-        return float(ndcg_at_k(y, positions))
+        return float(ndcg_at_k(y, positions, sample_weight=sample_weight))
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Return what goes with items: the recommendations to a user who has that one item.
@@ -233,6 +235,8 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Their scores.
         """
         check_is_fitted(self)
+        constraint = {"n": self._parameter_constraints["n_recommendations"]}
+        validate_parameter_constraints(constraint, {"n": n}, "similar_items")
         columns = self._columns(np.atleast_1d(np.asarray(items)))
         queries = sparse.csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
@@ -261,12 +265,26 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ids = column_ids(X)
         X = check_interactions(X, estimator=self)
         # scikit-learn compares names that are strings; item ids of other types are compared here.
+        self._check_order(ids, "X")
+        return X
+
+    def _check_held_out(self, y: Any, shape: tuple[int, int]) -> sparse.csr_array:
+        if not sparse.issparse(y) and shape[1] > 1 and np.shape(y) in (shape[:1], (shape[0], 1)):
+            return _one_per_row(np.ravel(y), shape)
+        ids = column_ids(y)
+        y = check_interactions(y, input_name="y")
+        if y.shape != shape:
+            raise ValueError(f"y has shape {y.shape}, X {shape}: held-out interactions stand in the same cells.")
+        self._check_order(ids, "y")
+        return y
+
+    def _check_order(self, ids: np.ndarray | None, input_name: str) -> None:
         if ids is not None and self.item_ids_ is not None and list(ids) != list(self.item_ids_):
             raise ValueError(
-                f"The columns of X must be the items of the fit, in that order: X starts with {list(ids[:3])}, the fit "
-                f"with {list(self.item_ids_[:3])}. X.reindex(columns=recommender.item_ids_, fill_value=0) aligns them."
+                f"The columns of {input_name} must be the items of the fit, in that order: {input_name} starts with "
+                f"{list(ids[:3])}, the fit with {list(self.item_ids_[:3])}. "
+                f"{input_name}.reindex(columns=recommender.item_ids_, fill_value=0) aligns them."
             )
-        return X
 
     def _aligned_catalog(self, ids: np.ndarray | None, n_items: int) -> ItemCatalog | None:
         """Return the catalog with one row for each column of X."""
@@ -331,8 +349,8 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
         if self._item_vectors is None:
             raise ValueError(
-                f"items holds {catalog.n_items} new items, but {type(self).__name__} was fitted without item data: "
-                "pass items=ItemCatalog(...) to its constructor."
+                f"items holds {catalog.n_items} new items, but {type(self).__name__} was fitted without item vectors: "
+                "it needs items=ItemCatalog(...) and text_weight > 0."
             )
         return self._item_vectors.transform(catalog)
 
@@ -348,13 +366,22 @@ def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_arra
     return sparse.csr_array((X.data[kept], (rows[kept], place[X.indices[kept]])), shape=(X.shape[0], len(columns)))
 
 
+def _one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+    """Return a matrix with one entry in each row, none where the column is -1."""
+    if columns.dtype.kind not in "iu" or (columns < -1).any() or (columns >= shape[1]).any():
+        raise ValueError(
+            f"y with one entry for each user must hold positions of items, integers from 0 to {shape[1] - 1} or -1 for "
+            f"none; got {columns[:5].tolist()}... of dtype {columns.dtype}."
+        )
+    rows = np.flatnonzero(columns >= 0)
+    return sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns[rows])), shape=shape)
+
+
 def _name(positions: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
     """Return the ids at positions; -1 stays -1 for integer ids and becomes None for others."""
     if ids is None:
         return positions
-    missing: int | None = -1 if ids.dtype.kind in "iu" else None
-    padded = np.append(
-        ids if missing == -1 else ids.astype(object),
-        np.array([missing], dtype=object if missing is None else ids.dtype),
-    )
-    return padded[positions]
+    are_integers = ids.dtype.kind in "iu"
+    # Unsigned ids need a type that has a -1: int64, or objects where they do not fit.
+    dtype = np.int64 if are_integers and np.can_cast(ids.dtype, np.int64) else object
+    return np.append(ids.astype(dtype), np.array([-1 if are_integers else None], dtype=dtype))[positions]

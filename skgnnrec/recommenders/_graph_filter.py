@@ -6,21 +6,14 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import SimilarityGraph, low_pass_factors, sharpened_cooccurrence
-from skgnnrec.ranking import matmul_by_row
+from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender, Scorer
 
 __all__ = ["GraphFilterRecommender"]
-
-
-def _has_low_pass(recommender: "GraphFilterRecommender") -> bool:
-    if recommender.low_pass_weight > 0:
-        return True
-    raise AttributeError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
 
 
 class GraphFilterRecommender(BaseRecommender):
@@ -46,7 +39,7 @@ class GraphFilterRecommender(BaseRecommender):
         a popular item do.
     sharpness : float, default=0.7
         The exponent s: below 1 rare co-occurrences count for more, above 1 frequent ones. Positive.
-    low_pass_weight : float, default=0.15
+    low_pass_weight : float, default=0.2
         The weight α, relative to the mean row sum of the first part, so that one value serves data of any size.
         Non-negative; 0 skips the decomposition, and with it `transform`.
     n_components : int, default=256
@@ -128,7 +121,7 @@ class GraphFilterRecommender(BaseRecommender):
         *,
         degree_exponent: float = 0.5,
         sharpness: float = 0.7,
-        low_pass_weight: float = 0.15,
+        low_pass_weight: float = 0.2,
         n_components: int = 256,
         text_weight: float = 0.3,
         n_neighbors: int = 20,
@@ -159,10 +152,10 @@ class GraphFilterRecommender(BaseRecommender):
             n_components = min(self.n_components, *X.shape)
             left, right = memory.cache(low_pass_factors)(X, n_components, self.random_state)
             self._projection = left
-            self._low_pass = self.low_pass_weight * mass * right
+            self._low_pass = round_for_exact_sums(self.low_pass_weight * mass * right, n_components, axis=0)
             self.item_embedding_ = self._low_pass.T
         self._similarity: SimilarityGraph | None = None
-        if vectors is not None and self.text_weight > 0:
+        if vectors is not None:
             self._similarity = memory.cache(SimilarityGraph)(vectors, self.n_neighbors)
             self._text_scale = np.float32(self.text_weight * mass)
             self.graph_ = self.graph_ + self._text_scale * self._similarity.adjacency
@@ -191,25 +184,6 @@ class GraphFilterRecommender(BaseRecommender):
         return lambda X: (X @ edges).toarray()
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
+        if self.low_pass_weight == 0:
+            raise ValueError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
         return X @ self._projection
-
-    @available_if(_has_low_pass)
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the embedding of each user: the history on the leading singular vectors of the graph.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The users' histories.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_users, n_components), float32
-            The users in the space of `item_embedding_`.
-        """
-        return super().transform(X)
-
-    def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
-        if self._item_vectors is not None and self._similarity is None:
-            raise ValueError("items holds new items, which have no score with text_weight=0.")
-        return super()._vectors_of(catalog)

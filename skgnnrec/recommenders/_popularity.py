@@ -1,6 +1,6 @@
 """What everybody takes: the floor that any recommender must clear."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -42,6 +42,10 @@ class PopularityRecommender(BaseRecommender):
     >>> PopularityRecommender(n_recommendations=2).fit(X).predict([[0, 0, 1]])
     array([[1, 0]])
     """
+
+    _parameter_constraints: ClassVar[dict] = {
+        name: BaseRecommender._parameter_constraints[name] for name in ("n_recommendations", "items")
+    }
 
     def __init__(self, n_recommendations: int = 10, *, items: ItemCatalog | None = None) -> None:
         self.n_recommendations = n_recommendations

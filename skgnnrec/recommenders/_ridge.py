@@ -91,10 +91,10 @@ class RidgeRecommender(BaseRecommender):
     weights :math:`B_{ij} = -P_{ij} / P_{jj}`, :math:`B_{jj} = 0`, and a history x scores x B [1]_ [2]_. The vectors
     let items that nobody has touched borrow from those that resemble them.
 
-    An item outside the catalog, of vector f, scores exactly as if it had stood in it without interactions: the
-    inverse of the bordered matrix gives it the column :math:`w^2 P F f`, up to a factor that is the same for all
-    users. So :math:`M = w^2 P F` takes a history into the space of the item vectors (`transform`), where its dot
-    product with the vector of any item is that item's score.
+    An item outside the catalog, of vector f, scores exactly as if it had stood in it without interactions (λ, w and
+    the centre of the vectors unchanged): the inverse of the matrix bordered by it has, divided by minus its corner,
+    the column :math:`w^2 P F f`. So :math:`M = w^2 P F` takes a history into the space of the item vectors
+    (`transform`), where its dot product with the vector of any new item, or of a query, is that item's score.
 
     There is no iteration and no randomness with item vectors. Time grows with n_items³ / 3 · 3 and memory is
     4 · n_items² bytes: 0.6 GB and some 20 s on two cores for 12,000 items, 3.6 GB for 30,000. Above that use
@@ -105,7 +105,7 @@ class RidgeRecommender(BaseRecommender):
     alpha : float, default=10.0
         Strength of the ridge, relative to the mean diagonal of XᵀX, which is the mean number of users per item:
         λ = alpha · mean diagonal. Positive.
-    text_weight : float, default=2.0
+    text_weight : float, default=3.0
         Weight of the item vectors, on the same scale: w² = text_weight · mean diagonal. Non-negative; 0 leaves the
         vectors out of the regression.
     embedding_dim : int, default=64
@@ -176,7 +176,7 @@ class RidgeRecommender(BaseRecommender):
         self,
         alpha: float = 10.0,
         *,
-        text_weight: float = 2.0,
+        text_weight: float = 3.0,
         embedding_dim: int = 64,
         n_recommendations: int = 10,
         items: ItemCatalog | None = None,
@@ -203,10 +203,10 @@ class RidgeRecommender(BaseRecommender):
         X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
         mean_diagonal = max(1.0, X.nnz / n_items)
         weight = self.text_weight * mean_diagonal
-        if weight == 0:
-            vectors = None
         invert = check_memory(self.memory).cache(item_precision)
         precision = invert(X, vectors, self.alpha * mean_diagonal, weight)
+        if isinstance(precision, np.memmap):  # with mmap_mode, a cache hands out its file, not to be overwritten
+            precision = np.array(precision)
         if vectors is not None:
             self.item_embedding_ = vectors
             self._projection = weight * (precision @ vectors)
@@ -228,8 +228,3 @@ class RidgeRecommender(BaseRecommender):
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         return X @ self._projection
-
-    def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
-        if self._item_vectors is not None and self.text_weight == 0:
-            raise ValueError("items holds new items, which have no score with text_weight=0.")
-        return super()._vectors_of(catalog)

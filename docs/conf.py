@@ -1,0 +1,16 @@
+"""Settings of the documentation: `make docs`."""
+
+import skgnnrec
+
+project = "skgnnrec"
+author = "The skgnnrec developers"
+copyright = author  # the name that Sphinx reads
+release = version = skgnnrec.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
+exclude_patterns = ["_build", "README.md"]
+autosummary_generate = True
+autodoc_default_options = {"members": True, "inherited-members": "BaseEstimator"}
+numpydoc_show_class_members = False
+html_theme = "alabaster"
+html_theme_options = {"description": "Recommenders that read."}

@@ -1,0 +1,124 @@
+"""The graph of similar items, against its formula, and joining it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
+
+from skgnnrec.graph import SimilarityGraph
+
+
+def unit_vectors(n, n_dimensions=5, seed=0):
+    vectors = np.random.default_rng(seed).standard_normal((n, n_dimensions))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def nearest(cosines, k):
+    """Return a mask of the k largest of each row."""
+    mask = np.zeros(cosines.shape, dtype=bool)
+    np.put_along_axis(mask, np.argsort(-cosines, axis=1)[:, :k], True, axis=1)
+    return mask
+
+
+def dense_similarities(vectors, k):
+    """Return S: positive cosines where one item is among the k nearest of the other."""
+    cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    np.fill_diagonal(cosines, -np.inf)
+    mask = nearest(cosines, k)
+    return np.where(mask | mask.T, np.maximum(cosines, 0), 0)
+
+
+@pytest.mark.parametrize("k", [1, 4, 29, 100])
+def test_adjacency_is_the_formula(k):
+    vectors = unit_vectors(30)
+    S = dense_similarities(vectors, k)
+    d = S.sum(axis=1)
+    adjacency = SimilarityGraph(vectors, k).adjacency
+    assert adjacency.dtype == np.float32
+    assert_allclose(adjacency.toarray(), S / np.sqrt(np.outer(d, d)), atol=1e-5)
+
+
+@given(st.integers(1, 25), st.integers(1, 8), st.integers(1, 4), st.integers(0, 3))
+def test_adjacency_is_symmetric_and_does_not_amplify(n, k, n_dimensions, seed):
+    adjacency = SimilarityGraph(unit_vectors(n, n_dimensions, seed), k).adjacency.toarray()
+    assert_array_equal(adjacency, adjacency.T)
+    assert (adjacency >= 0).all()
+    assert not adjacency.diagonal().any()
+    assert np.abs(np.linalg.eigvalsh(adjacency.astype(np.float64))).max() <= 1 + 1e-5
+
+
+@given(st.permutations(range(12)))
+def test_reordered_items_have_a_reordered_graph(order):
+    vectors = unit_vectors(12)
+    expected = SimilarityGraph(vectors, 3).adjacency.toarray()[np.ix_(order, order)]
+    assert_allclose(SimilarityGraph(vectors[order], 3).adjacency.toarray(), expected, atol=1e-6)
+
+
+def test_new_items_join_by_the_same_rule():
+    vectors, new = unit_vectors(30), unit_vectors(7, seed=1)
+    degrees = dense_similarities(vectors, 4).sum(axis=1)
+    cosines = new.astype(np.float64) @ vectors.T.astype(np.float64)
+    S = np.where(nearest(cosines, 4), np.maximum(cosines, 0), 0)
+    edges = SimilarityGraph(vectors, 4).join(new)
+    assert edges.shape == (30, 7)
+    assert_allclose(edges.toarray(), (S / np.sqrt(np.outer(S.sum(axis=1), degrees))).T, atol=1e-5)
+
+
+def test_a_twin_of_an_item_is_nearest_to_it():
+    vectors = unit_vectors(30)
+    graph = SimilarityGraph(vectors, 4)
+    edges = graph.join(vectors).toarray() / graph._scale[:, None]
+    assert_array_equal(edges.argmax(axis=0), np.arange(30))
+
+
+def test_a_twin_has_the_neighbours_of_its_item():
+    vectors = unit_vectors(30)
+    edges = SimilarityGraph(vectors, 5).join(vectors).toarray() > 0
+    adjacency = SimilarityGraph(vectors, 4).adjacency.toarray() > 0
+    assert not (edges & ~adjacency & ~np.eye(30, dtype=bool)).any()
+
+
+def test_joining_changes_nothing_and_needs_no_company():
+    vectors, new = unit_vectors(30), unit_vectors(7, seed=1)
+    graph = SimilarityGraph(vectors, 4)
+    before = graph.adjacency.toarray()
+    together = graph.join(new).toarray()
+    alone = np.hstack([graph.join(new[[j]]).toarray() for j in range(7)])
+    assert_allclose(alone, together, atol=1e-6)
+    assert_array_equal(graph.adjacency.toarray(), before)
+    assert graph.join(new[:0]).shape == (30, 0)
+
+
+def test_zero_vectors_have_no_neighbours():
+    vectors = unit_vectors(10)
+    vectors[[2, 5]] = 0
+    graph = SimilarityGraph(vectors, 3)
+    adjacency = graph.adjacency.toarray()
+    assert not adjacency[[2, 5]].any()
+    assert np.isfinite(adjacency).all()
+    edges = graph.join(np.vstack([np.zeros((1, 5), np.float32), vectors[:1]])).toarray()
+    assert not edges[:, 0].any()
+    assert not edges[[2, 5]].any()
+    assert edges[0, 1] > 0
+
+
+def test_twins_are_neighbours_of_each_other():
+    vectors = np.repeat(unit_vectors(3), 2, axis=0)
+    adjacency = SimilarityGraph(vectors, 1).adjacency.toarray()
+    assert adjacency[0, 1] > 0
+    assert np.isfinite(adjacency).all()
+
+
+def test_one_item_has_no_neighbours():
+    assert SimilarityGraph(unit_vectors(1), 20).adjacency.nnz == 0
+
+
+def test_threads_do_not_matter():
+    vectors = np.repeat(unit_vectors(60), 4, axis=0)  # with many ties
+    graphs = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            graphs.append(SimilarityGraph(vectors, 5).adjacency.toarray())
+    assert_array_equal(*graphs)

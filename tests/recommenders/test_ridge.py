@@ -1,0 +1,161 @@
+"""RidgeRecommender against the textbook formulas, in float64, with an explicit inverse."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from skgnnrec import ItemCatalog, RidgeRecommender, _validation
+from skgnnrec.exceptions import MemoryLimitError
+from skgnnrec.recommenders import _ridge
+
+ALPHA, TEXT_WEIGHT = 0.7, 1.9
+
+
+@pytest.fixture
+def dense():
+    table = (np.random.default_rng(0).random((60, 25)) < 0.25).astype(np.float64)
+    table[:, 4] = 0  # nobody has been there
+    table[7] = 0
+    return table
+
+
+@pytest.fixture
+def vectors():
+    return np.random.default_rng(1).standard_normal((25, 6)) + 3
+
+
+def unit(vectors, mean):
+    centred = vectors - mean
+    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+
+
+def gram(dense, F=None):
+    """Return XᵀX + w² F Fᵀ + λ I, λ and w²."""
+    mean_diagonal = dense.sum() / dense.shape[1]
+    G = dense.T @ dense + ALPHA * mean_diagonal * np.eye(dense.shape[1])
+    if F is not None:
+        G += TEXT_WEIGHT * mean_diagonal * F @ F.T
+    return G, ALPHA * mean_diagonal, TEXT_WEIGHT * mean_diagonal
+
+
+def ease(G):
+    P = np.linalg.inv(G)
+    B = P / -np.diag(P)
+    np.fill_diagonal(B, 0)
+    return B
+
+
+def test_without_item_data_it_is_ease(dense):
+    rec = RidgeRecommender(ALPHA).fit(dense)
+    expected = ease(gram(dense)[0])
+    assert_allclose(rec.weights_, expected, atol=1e-4)
+    assert rec.weights_.dtype == np.float32
+    assert_allclose(rec.decision_function(dense), dense @ expected, atol=1e-4)
+
+
+def test_with_item_data_it_is_ease_on_stacked_rows(dense, vectors):
+    F = unit(vectors, vectors.mean(axis=0))
+    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
+    expected = ease(gram(dense, F)[0])
+    assert_allclose(rec.weights_, expected, atol=1e-4)
+    assert_allclose(rec.item_embedding_, F, atol=1e-5)
+    assert_allclose(rec.decision_function(dense), dense @ expected, atol=1e-4)
+
+
+def test_a_new_item_scores_as_if_it_had_stood_in_the_catalog_untouched(dense, vectors):
+    new = np.random.default_rng(2).standard_normal((5, 6)) + 3
+    F, f = unit(vectors, vectors.mean(axis=0)), unit(new, vectors.mean(axis=0))
+    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
+    items, scores = rec.recommend(dense, 5, items=ItemCatalog(new), exclude_seen=False)
+    G, ridge, weight = gram(dense, F)
+    for j in range(5):
+        b, c = weight * F @ f[j], ridge + weight * f[j] @ f[j]
+        bordered = np.block([[G, b[:, None]], [b[None, :], np.array([[c]])]])
+        expected = dense @ ease(bordered)[:-1, -1]
+        assert np.abs(expected).max() > 0.05
+        assert_allclose(scores[items == j], expected, atol=1e-4)
+
+
+def test_an_untouched_item_of_the_catalog_scores_as_a_new_one_would(dense, vectors):
+    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
+    F = unit(vectors, vectors.mean(axis=0))
+    others = np.delete(np.arange(25), 4)
+    G, _, weight = gram(dense, F)
+    inverse = np.linalg.inv(G[np.ix_(others, others)])
+    expected = dense[:, others] @ (weight * inverse @ F[others] @ F[4])
+    assert_allclose(rec.decision_function(dense)[:, 4], expected, atol=1e-4)
+
+
+def test_transform_is_the_user_in_the_space_of_the_vectors(dense, vectors):
+    new = np.random.default_rng(2).standard_normal((3, 6))
+    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
+    items, scores = rec.recommend(dense, 3, items=ItemCatalog(new))
+    f = unit(new, vectors.mean(axis=0))
+    expected = rec.transform(dense) @ f.T
+    assert_allclose(np.take_along_axis(expected, items, axis=1), scores, atol=1e-4)
+
+
+def test_values_weigh_the_history_and_not_the_fit(dense):
+    weighted = dense * np.random.default_rng(3).uniform(0.5, 2, dense.shape)
+    rec, same = RidgeRecommender(ALPHA).fit(dense), RidgeRecommender(ALPHA).fit(weighted)
+    assert_array_equal(rec.weights_, same.weights_)
+    assert_allclose(same.decision_function(weighted), weighted @ ease(gram(dense)[0]), atol=1e-4)
+
+
+def test_text_weight_zero_leaves_the_vectors_out(dense, vectors):
+    rec = RidgeRecommender(ALPHA, text_weight=0, items=ItemCatalog(vectors)).fit(dense)
+    assert_array_equal(rec.weights_, RidgeRecommender(ALPHA).fit(dense).weights_)
+    with pytest.raises(ValueError, match=r"25 new items, .* without item vectors: .* text_weight > 0"):
+        rec.recommend(dense, items=ItemCatalog(vectors))
+
+
+@pytest.mark.parametrize("embedding_dim", [1, 8, 100])
+def test_embeddings_without_item_data(dense, embedding_dim):
+    rec = RidgeRecommender(ALPHA, embedding_dim=embedding_dim).fit(dense)
+    assert rec.transform(dense).shape == (60, min(embedding_dim, 25))
+    assert rec.item_embedding_.shape == (25, min(embedding_dim, 25))
+    whole = RidgeRecommender(ALPHA, embedding_dim=25).fit(dense)
+    assert_allclose(whole.transform(dense) @ whole.item_embedding_.T, dense @ whole.weights_, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_items", [1, 5, 64, 65, 130])
+def test_the_inverse_is_mirrored_in_blocks(monkeypatch, n_items):
+    monkeypatch.setattr(_ridge, "MIRROR_ROWS", 64)
+    X = sparse.csr_array((np.random.default_rng(0).random((40, n_items)) < 0.3).astype(np.float32))
+    P = _ridge.item_precision(X, None, 2.0, 0.0)
+    assert_array_equal(P, P.T)
+    assert_allclose(P, np.linalg.inv((X.T @ X).toarray() + 2.0 * np.eye(n_items)), atol=1e-5)
+
+
+def test_a_ridge_too_weak_for_float32_is_named():
+    X = np.ones((2000, 30))
+    with pytest.raises(ValueError, match=r"not positive definite in float32: raise alpha"):
+        RidgeRecommender(1e-12).fit(X)
+
+
+def test_catalogs_beyond_the_memory_are_refused(monkeypatch, dense):
+    monkeypatch.setattr(_validation, "available_memory", lambda: 7000)
+    with pytest.raises(MemoryLimitError, match=r"RidgeRecommender with 25 items needs .* GraphFilterRecommender"):
+        RidgeRecommender().fit(dense)
+
+
+@pytest.mark.parametrize("mmap_mode", [None, "r", "r+", "c"])
+def test_a_cache_is_used_and_left_intact(monkeypatch, tmp_path, dense, vectors, mmap_mode):
+    inversions = []
+    invert = _ridge.lapack.spotri
+
+    def count(*args, **kwargs):
+        inversions.append(1)
+        return invert(*args, **kwargs)
+
+    monkeypatch.setattr(_ridge.lapack, "spotri", count)
+    memory = joblib.Memory(tmp_path, mmap_mode=mmap_mode, verbose=0)
+    expected = RidgeRecommender(ALPHA, items=ItemCatalog(vectors)).fit(dense).weights_
+    for n in (1, 2, 3):
+        rec = RidgeRecommender(ALPHA, items=ItemCatalog(vectors), memory=memory, n_recommendations=n).fit(dense * n)
+        assert_array_equal(rec.weights_, expected)
+    assert len(inversions) == 2  # one without the cache, one with it
+    RidgeRecommender(2 * ALPHA, items=ItemCatalog(vectors), memory=memory).fit(dense)
+    assert len(inversions) == 3

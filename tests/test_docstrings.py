@@ -1,0 +1,52 @@
+"""The docstring of every public name follows numpydoc, as far as pyproject.toml asks for."""
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+
+numpydoc_validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is in the lint extra")
+
+# What users call carries an example; so need not members of a class, base classes and building blocks.
+WITH_EXAMPLES = ["skgnnrec", "skgnnrec.datasets", "skgnnrec.metrics", "skgnnrec.model_selection", "skgnnrec.text"]
+PACKAGES = [*WITH_EXAMPLES, "skgnnrec.exceptions", "skgnnrec.graph", "skgnnrec.ranking", "skgnnrec.recommenders"]
+
+
+def ignored_checks():
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    checks = settings["tool"]["numpydoc_validation"]["checks"]
+    assert checks[0] == "all"  # then the others are the exceptions
+    return set(checks[1:])
+
+
+def public_members(cls):
+    for base in cls.__mro__:
+        if base.__module__.startswith("skgnnrec"):
+            for name, value in vars(base).items():
+                if not name.startswith("_") and (callable(value) or isinstance(value, property)):
+                    yield name
+
+
+def public_names():
+    """Return the path of every public function and class, and of the members that a class has from this package."""
+    paths = set()
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in module.__all__:
+            member = getattr(module, name)
+            if inspect.isclass(member) or inspect.isfunction(member):
+                paths.add(f"{package}.{name}")
+            if inspect.isclass(member):
+                paths.update(f"{package}.{name}.{attribute}" for attribute in public_members(member))
+    return sorted(paths)
+
+
+@pytest.mark.parametrize("path", public_names())
+def test_docstring_is_valid(path):
+    needs_example = path.rpartition(".")[0] in WITH_EXAMPLES
+    ignored = ignored_checks() | (set() if needs_example else {"EX01"})
+    errors = numpydoc_validate.validate(path)["errors"]
+    found = [f"{code}: {message}" for code, message in errors if code not in ignored]
+    assert not found, f"{path}: {', '.join(found)}"

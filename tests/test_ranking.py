@@ -1,0 +1,169 @@
+"""Top-k: exact, stable, the same for one row as for many."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from skgnnrec import ranking
+from skgnnrec.ranking import PRODUCT_ROWS, ROW_CHUNK, matmul_by_row, rank_in_blocks, round_for_exact_sums, top_k
+
+few_values = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 0.5, 2.0])  # many ties
+score_tables = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=8), elements=few_values)
+
+
+def reference_top_k(scores, k):
+    """Return the first k of a stable descending sort, -1 for what is at -inf or missing."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    order[np.take_along_axis(scores, order, axis=1) == -np.inf] = -1
+    padding = np.full((len(scores), max(0, k - scores.shape[1])), -1)
+    return np.hstack([order, padding])[:, :k]
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+@given(score_tables, st.integers(1, 12))
+def test_top_k_is_a_stable_sort(scores, k):
+    assert_array_equal(top_k(scores, k), reference_top_k(scores, k))
+
+
+@given(hnp.arrays(np.float32, (5, 30), elements=st.floats(-1024, 1024, width=32)), st.integers(1, 30))
+def test_top_k_of_any_numbers(scores, k):
+    assert_array_equal(top_k(scores, k), reference_top_k(scores, k))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (0, 0), (1, 1)])
+def test_top_k_of_nothing(shape):
+    best = top_k(np.full(shape, -np.inf, dtype=np.float32), 3)
+    assert best.shape == (shape[0], 3)
+    assert best.dtype == np.int64
+    assert (best == -1).all()
+
+
+def test_top_k_leaves_the_scores_alone():
+    scores = normal(4, 9)
+    before = scores.copy()
+    top_k(scores, 3)
+    assert_array_equal(scores, before)
+
+
+def added(A, B):
+    """Return the product that matmul_by_row adds to zeros."""
+    out = np.zeros((len(A), B.shape[1]), dtype=np.float32)
+    matmul_by_row(A, B, out=out)
+    return out
+
+
+@given(st.integers(0, 2 * PRODUCT_ROWS), st.integers(0, 9), st.integers(1, 9), st.integers(0, 5))
+def test_matmul_by_row_adds_the_product(n_rows, n_inner, n_columns, seed):
+    A, B, C = normal(n_rows, n_inner, seed=seed), normal(n_inner, n_columns), normal(n_rows, n_columns)
+    out = C.copy()
+    matmul_by_row(A, round_for_exact_sums(B, n_inner, axis=0), out=out)
+    assert_allclose(out, C + A.astype(np.float64) @ B.astype(np.float64), rtol=1e-5, atol=1e-5)
+
+
+@given(st.lists(st.integers(0, 199), min_size=1, max_size=80), st.sampled_from([1, 2]))
+def test_matmul_by_row_gives_a_row_the_same_bits_in_any_company(rows, n_threads):
+    A, B = normal(200, 64), round_for_exact_sums(normal(64, 50), 64, axis=0)
+    with threadpool_limits(n_threads):
+        assert_array_equal(added(A[rows], B), added(A, B)[rows])
+
+
+@given(st.lists(st.integers(0, 49), min_size=1, max_size=50))
+def test_matmul_by_row_gives_a_column_the_same_bits_in_any_company(columns):
+    A, B = normal(40, 64), round_for_exact_sums(normal(64, 50), 64, axis=0)
+    assert_array_equal(added(A, np.ascontiguousarray(B[:, columns])), added(A, B)[:, columns])
+
+
+@pytest.mark.parametrize("n_terms", [1, 2, 3, 64, 256, 257, 4096])
+def test_rounded_factors_have_exact_sums(n_terms):
+    scales = 10.0 ** np.arange(-6, 6)
+    A = round_for_exact_sums((scales[:, None] * normal(12, n_terms)).astype(np.float32), n_terms, axis=1)
+    B = round_for_exact_sums((normal(n_terms, 12, seed=1) * scales).astype(np.float32), n_terms, axis=0)
+    order = np.random.default_rng(0).permutation(n_terms)
+    A, B = A.astype(np.float64), B.astype(np.float64)
+    exact = [[math.fsum(row * column) for column in B.T] for row in A]
+    assert_array_equal(A @ B, exact)
+    assert_array_equal(A[:, order] @ B[order], exact)
+
+
+def test_rounding_is_as_fine_as_float32_sums():
+    A = normal(20, 256)
+    rounded = round_for_exact_sums(A, 256, axis=1)
+    assert rounded.dtype == np.float32
+    assert (np.abs(rounded - A).max(axis=1) <= np.abs(A).max(axis=1) * 2.0**-22).all()
+    assert_array_equal(round_for_exact_sums(rounded, 256, axis=1), rounded)
+    assert not round_for_exact_sums(np.zeros((2, 3), np.float32), 3, axis=0).any()
+
+
+@pytest.fixture
+def histories():
+    return sparse.random_array((101, 23), density=0.2, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+
+
+@pytest.fixture
+def score():
+    weights = normal(23, 17)
+    return lambda X: X @ weights
+
+
+@pytest.mark.parametrize("block_bytes", [1, 4 * 17 * ROW_CHUNK, 1 << 26])
+def test_blocks_do_not_matter(monkeypatch, histories, score, block_bytes):
+    monkeypatch.setattr(ranking, "BLOCK_BYTES", block_bytes)
+    columns, scores = rank_in_blocks(score, histories, 5, n_columns=17)
+    assert_array_equal(columns, reference_top_k(score(histories), 5))
+    assert_array_equal(scores, np.take_along_axis(score(histories), columns, axis=1))
+    assert (columns.dtype, scores.dtype) == (np.int64, np.float32)
+
+
+def test_a_block_is_bounded(monkeypatch, histories):
+    monkeypatch.setattr(ranking, "BLOCK_BYTES", 4 * 17 * ROW_CHUNK)
+    heights = []
+
+    def score(X):
+        heights.append(X.shape[0])
+        return np.zeros((X.shape[0], 17), dtype=np.float32)
+
+    rank_in_blocks(score, histories, 5, n_columns=17)
+    assert max(heights) <= ROW_CHUNK
+    assert sum(heights) == 101
+
+
+def test_seen_columns_are_left_out(histories, score):
+    seen = sparse.random_array((101, 17), density=0.6, rng=np.random.default_rng(1), format="csr")
+    columns, scores = rank_in_blocks(score, histories, 17, n_columns=17, seen=seen)
+    masked = np.where(seen.toarray() > 0, -np.inf, score(histories)).astype(np.float32)
+    assert_array_equal(columns, reference_top_k(masked, 17))
+    assert_array_equal(scores == -np.inf, columns == -1)
+    assert_array_equal((columns >= 0).sum(axis=1), 17 - np.diff(seen.indptr))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_threads_do_not_matter(histories, score, n_threads):
+    with threadpool_limits(n_threads):
+        columns, _ = rank_in_blocks(score, histories, 5, n_columns=17)
+    assert_array_equal(columns, reference_top_k(score(histories), 5))
+
+
+def test_no_users_and_no_columns(histories):
+    columns, scores = rank_in_blocks(lambda X: np.zeros((X.shape[0], 0), np.float32), histories, 2, n_columns=0)
+    assert (columns == -1).all()
+    assert (scores == -np.inf).all()
+    columns, scores = rank_in_blocks(lambda X: np.zeros((X.shape[0], 3), np.float32), histories[:0], 2, n_columns=3)
+    assert columns.shape == scores.shape == (0, 2)
+
+
+def test_errors_of_a_thread_come_out(histories):
+    def fail(X):
+        raise FloatingPointError("no score today")
+
+    with pytest.raises(FloatingPointError, match="no score today"):
+        rank_in_blocks(fail, histories, 2, n_columns=3)
