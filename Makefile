@@ -34,7 +34,6 @@ test: $(VENV)/package.done $(VENV)/test.done lint
 	@echo "Testing the installed wheel ..."
 	SKGNNREC_TEST_WHEEL=1 $(BIN)/pytest -n $(JOBS) tests
 	$(BIN)/pytest --doctest-modules --pyargs skgnnrec
-	$(BIN)/pytest --doctest-glob='*.md' docs
 
 lint: $(VENV)/package.done $(VENV)/test.done
 	@echo "Linting ..."
@@ -45,11 +44,13 @@ lint: $(VENV)/package.done $(VENV)/test.done
 	$(BIN)/pytest -q tests/test_docstrings.py  # numpydoc, on every public name
 
 docs: $(VENV)/package.done $(VENV)/docs.done
-	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)/sphinx-build -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 bench: $(VENV)/package.done $(VENV)/demo.done
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf $(VENV) dist build docs/_build docs/api/generated quickstart.png

@@ -1,9 +1,9 @@
-"""Fit and rank on the test parts, and write the figures to results.json and results.md.
+"""Fit and rank on the test parts, and write the figures to results.json.
 
     python benchmarks/run.py [task ...]
 
 Each row runs in a process of its own, so that its peak memory is its own. Item vectors are computed before and not
-timed; the column "embed" of the task's heading says how long that took.
+timed. `report.py` puts the figures into the pages.
 """
 
 import json
@@ -128,17 +128,6 @@ def machine() -> dict:
     }
 
 
-def as_markdown(results: dict) -> str:
-    """Return the tables that benchmarks/README.md and the README show."""
-    parts = [", ".join(f"{name} {value}" for name, value in results["machine"].items()) + "\n"]
-    for task_name, rows in results["tasks"].items():
-        columns = list(dict.fromkeys(name for row in rows for name in row if name != "task"))
-        parts.append(f"## {task_name}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-        parts += [f"| {' | '.join(str(row.get(name, '')) for name in columns)} |" for row in rows]
-        parts.append("")
-    return "\n".join(parts)
-
-
 def main(names: list[str]) -> None:
     """Run the tasks and keep the results of those not asked for."""
     path = HERE / "results.json"
@@ -147,8 +136,6 @@ def main(names: list[str]) -> None:
         results["tasks"][name] = run_task(name)
         results["machine"] = machine()
         path.write_text(json.dumps(results, indent=2) + "\n")
-        (HERE / "results.md").write_text(as_markdown(results))
-    print(as_markdown(results))
 
 
 if __name__ == "__main__":

@@ -14,3 +14,5 @@ autodoc_default_options = {"members": True, "inherited-members": "BaseEstimator"
 numpydoc_show_class_members = False
 html_theme = "alabaster"
 html_theme_options = {"description": "Recommenders that read."}
+# Docstrings that scikit-learn's base classes hand down refer to pages and terms of its own documentation.
+suppress_warnings = ["ref.ref", "ref.term"]

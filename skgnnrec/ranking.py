@@ -99,13 +99,12 @@ def matmul_by_row(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None:
     ----------
     A : ndarray of shape (n_rows, n_inner), float32
         The rows.
-    B : ndarray of shape (n_inner, n_columns), float32
+    B : ndarray of shape (n_inner, n_columns), float64
         The common factor, from ``round_for_exact_sums(B, n_inner, axis=0)``.
     out : ndarray of shape (n_rows, n_columns), float32
         What the product is added to, in place.
     """
     A = round_for_exact_sums(A, B.shape[0], axis=1).astype(np.float64)
-    B = B.astype(np.float64)
     for start in range(0, A.shape[0], PRODUCT_ROWS):
         out[start : start + PRODUCT_ROWS] += A[start : start + PRODUCT_ROWS] @ B
 

@@ -169,7 +169,7 @@ class GraphFilterRecommender(BaseRecommender):
         graph = self.graph_ if columns is None else self.graph_[:, columns]
         if self.low_pass_weight == 0:
             return lambda X: (X @ graph).toarray()
-        low_pass = self._low_pass if columns is None else np.ascontiguousarray(self._low_pass[:, columns])
+        low_pass = self._low_pass[:, slice(None) if columns is None else columns].astype(np.float64)  # for exact sums
 
         def score(X: sparse.csr_array) -> np.ndarray:
             scores = (X @ graph).toarray()

@@ -1,0 +1,95 @@
+"""Write the stored figures into README.md and benchmarks/README.md, between their marks.
+
+    python benchmarks/report.py
+
+Nothing is measured here: what the pages show is what results.json and growth.json hold.
+"""
+
+import json
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TITLES = {
+    "gowalla": "Gowalla, the LightGCN split (29,858 users, 40,981 places)",
+    "beauty": "Amazon Beauty, last item of each user (22,363 users, 12,101 items)",
+    "online_retail": "Online Retail, last fifth in time (UCI 352)",
+    "movietweetings": "MovieTweetings, last fifth in time",
+}
+# Published figures on the same splits, (recall, NDCG).
+PUBLISHED = {
+    "gowalla": {"LightGCN (SIGIR 2020)": (0.1830, 0.1554), "GF-CF (CIKM 2021)": (0.1849, 0.1518)},
+    "beauty": {"eSASRec (2025)": (0.0928, 0.0523), "ActionPiece (2025)": (0.0775, 0.0424)},
+}
+
+
+def row_of(cells: list) -> str:
+    """Return a row of a table."""
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def measured_on(machine: dict) -> str:
+    """Return on what the figures were measured."""
+    versions = ", ".join(f"{name} {value}" for name, value in machine.items() if name not in ("date", "machine"))
+    return f"Measured on {machine['date']}: {machine['machine']}; {versions}."
+
+
+def ranks(row: dict) -> tuple[str, str]:
+    """Return the names of the recall and NDCG columns of a row."""
+    recall = next(name for name in row if name.startswith("recall@"))
+    return recall, recall.replace("recall", "ndcg")
+
+
+def summary(results: dict) -> str:
+    """Return the short table of the project's README."""
+    lines = [row_of(["data", "recommender", "recall", "NDCG", "fit s", "rank s"]), "|---|---|---|---|---|---|"]
+    for task, rows in results["tasks"].items():
+        ours = [row for row in rows if "fit_s" in row]
+        recall, ndcg = ranks(ours[0])
+        rank = recall.partition("@")[2]
+        best = sorted(ours, key=lambda row: -row[ndcg])[:2] + [row for row in ours if row["model"] == "popularity"]
+        for row in best:
+            figures = [f"{row[recall]:.4f}", f"{row[ndcg]:.4f}", row["fit_s"], row["rank_s"]]
+            lines.append(row_of([f"{TITLES[task]}, @{rank}", row["model"], *figures]))
+        for name, (published_recall, published_ndcg) in PUBLISHED.get(task, {}).items():
+            figures = [f"{published_recall:.4f}", f"{published_ndcg:.4f}", "published", ""]
+            lines.append(row_of([f"{TITLES[task]}, @{rank}", name, *figures]))
+    return "\n".join([*lines, "", measured_on(results["machine"])])
+
+
+def details(results: dict, growth: dict) -> str:
+    """Return every table of benchmarks/README.md."""
+    parts = [measured_on(results["machine"])]
+    for task, rows in results["tasks"].items():
+        columns = list(dict.fromkeys(name for row in rows for name in row if name != "task"))
+        parts += ["", f"### {TITLES[task]}", "", row_of(columns), "|---" * len(columns) + "|"]
+        parts += [row_of([row.get(name, "") for name in columns]) for row in rows]
+        parts += ["", "Published on this split: "] if task in PUBLISHED else []
+        parts[-1] += "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED.get(task, {}).items())
+    for model, result in growth.items():
+        columns = list(result["rows"][0])
+        parts += ["", f"### Growth of the {model}", "", row_of(columns), "|---" * len(columns) + "|"]
+        parts += [row_of(row.values()) for row in result["rows"]]
+        exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
+        parts += ["", f"Exponents over the interactions: {exponents}."]
+    return "\n".join(parts)
+
+
+def fill(path: Path, text: str) -> None:
+    """Replace what stands between the marks of a page."""
+    page = path.read_text(encoding="utf-8")
+    start, end = "<!-- figures:start -->", "<!-- figures:end -->"
+    if start not in page or end not in page:
+        raise ValueError(f"{path} has no marks {start} ... {end}.")
+    filled = re.sub(f"{start}.*{end}", lambda _: f"{start}\n{text}\n{end}", page, flags=re.DOTALL)
+    path.write_text(filled, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    stored = json.loads((HERE / "results.json").read_text())
+    growth_file = HERE / "growth.json"
+    grown = json.loads(growth_file.read_text()) if growth_file.exists() else {}
+    heading = "## Figures\n\n"
+    more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
+    fill(HERE.parent / "README.md", heading + summary(stored) + more)
+    fill(HERE / "README.md", "## Figures\n\n" + details(stored, grown))
