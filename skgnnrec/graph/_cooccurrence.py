@@ -71,7 +71,7 @@ def low_pass_factors(X: sparse.csr_array, n_components: int, random_state: objec
     X : csr_array of shape (n_users, n_items)
         The interactions.
     n_components : int
-        The number of singular vectors, at most min(n_users, n_items).
+        The number of singular vectors, at most min(n_users, n_items); 0 decomposes nothing.
     random_state : int, RandomState instance or None
         Seeds the randomized decomposition.
 
@@ -86,6 +86,8 @@ def low_pass_factors(X: sparse.csr_array, n_components: int, random_state: objec
     ----------
     .. [1] Y. Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021 (GF-CF).
     """
+    if n_components == 0:
+        return np.empty((X.shape[1], 0), dtype=np.float32), np.empty((0, X.shape[1]), dtype=np.float32)
     user_degrees, item_degrees = degrees(X)
     scale = inverse_power(item_degrees, 0.5)
     smoothed = normalize(X, inverse_power(user_degrees, 0.5), scale)

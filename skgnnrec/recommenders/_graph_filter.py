@@ -148,12 +148,9 @@ class GraphFilterRecommender(BaseRecommender):
         memory = check_memory(self.memory)
         self.graph_ = memory.cache(sharpened_cooccurrence)(X, self.degree_exponent, self.sharpness)
         mass = self._mean_row_sum()
-        if self.low_pass_weight > 0:
-            n_components = min(self.n_components, *X.shape)
-            left, right = memory.cache(low_pass_factors)(X, n_components, self.random_state)
-            self._projection = left
-            self._low_pass = round_for_exact_sums(self.low_pass_weight * mass * right, n_components, axis=0)
-            self.item_embedding_ = self._low_pass.T
+        n_components = min(self.n_components, *X.shape) if self.low_pass_weight > 0 else 0
+        self._projection, right = memory.cache(low_pass_factors)(X, n_components, self.random_state)
+        self.item_embedding_ = round_for_exact_sums(self.low_pass_weight * mass * right, n_components, axis=0).T
         self._similarity: SimilarityGraph | None = None
         if vectors is not None:
             self._similarity = memory.cache(SimilarityGraph)(vectors, self.n_neighbors)
@@ -167,9 +164,10 @@ class GraphFilterRecommender(BaseRecommender):
 
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
         graph = self.graph_ if columns is None else self.graph_[:, columns]
-        if self.low_pass_weight == 0:
+        if not self._n_features_out:
             return lambda X: (X @ graph).toarray()
-        low_pass = self._low_pass[:, slice(None) if columns is None else columns].astype(np.float64)  # for exact sums
+        embedding = self.item_embedding_ if columns is None else self.item_embedding_[columns]
+        low_pass = embedding.T.astype(np.float64)  # for exact sums
 
         def score(X: sparse.csr_array) -> np.ndarray:
             scores = (X @ graph).toarray()
@@ -184,6 +182,6 @@ class GraphFilterRecommender(BaseRecommender):
         return lambda X: (X @ edges).toarray()
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
-        if self.low_pass_weight == 0:
+        if not self._n_features_out:
             raise ValueError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
         return X @ self._projection
