@@ -2,7 +2,7 @@
 
     python benchmarks/select_settings.py [task ...]
 
-One parameter at a time, starting from the defaults: 3 to 20 fits a model, on a seeded sample of 4,000 users.
+One parameter at a time, starting from the defaults: 3 to 20 fits a model, on a seeded sample of the users.
 """
 
 import json
@@ -17,7 +17,7 @@ from skgnnrec import ItemCatalog
 from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.recommenders import BaseRecommender
 
-N_USERS = 4000
+N_USERS = {"gowalla": 10_000}  # the users that settings are compared on; 4,000 elsewhere
 DECAYS = [0.55, 0.65, 0.75, 0.85, 0.95]
 RANK = {"gowalla": 20}  # the k of NDCG@k; 10 elsewhere
 FILTER_GRID = {
@@ -38,17 +38,24 @@ GRIDS = {
 }
 
 
+# More items than elsewhere, and no texts: more components, chosen first.
+LARGE_GRIDS = {
+    "filter, no low-pass": GRIDS["filter, no low-pass"],
+    "filter": {"n_components": [256, 448, 640], **{k: v for k, v in FILTER_GRID.items() if k != "n_components"}},
+}
+
+
 def select(task_name: str) -> dict[str, dict[str, Any]]:
     """Return the chosen settings of each model that suits the task."""
     task = TASKS[task_name]("validation")
     chosen = {}
-    for model_name, grid in GRIDS.items():
+    for model_name, grid in (LARGE_GRIDS if task_name == "gowalla" else GRIDS).items():
         _, fixed, with_text, _ = MODELS[model_name]
-        if (with_text and task.texts is None) or ("ridge" in model_name and task.history.shape[1] > 15_000):
-            continue
         items = {"items": ItemCatalog(embed(task_name, task))} if with_text else {}
         model = MODELS[model_name][0](**fixed, **items)
-        parameters = search(model, grid, task, RANK.get(task_name, 10))
+        parameters = search(
+            model, grid, task, sample_users(task, N_USERS.get(task_name, 4000)), RANK.get(task_name, 10)
+        )
         chosen[model_name] = {"parameters": parameters}
         if task.recent is not None:
             chosen[model_name]["decay"] = search_decay(model.set_params(**parameters), task_name)
@@ -68,15 +75,14 @@ def search_decay(model: BaseRecommender, task_name: str) -> float:
     return max(scores, key=scores.__getitem__)
 
 
-def sample_users(task: Task) -> np.ndarray:
+def sample_users(task: Task, n_users: int = 4000) -> np.ndarray:
     """Return the users that settings are compared on."""
     users = np.flatnonzero(np.diff(task.held_out.indptr) > 0)
-    return np.sort(np.random.default_rng(0).permutation(users)[:N_USERS])
+    return np.sort(np.random.default_rng(0).permutation(users)[:n_users])
 
 
-def search(model: BaseRecommender, grid: dict[str, list], task: Task, k: int) -> dict[str, Any]:
+def search(model: BaseRecommender, grid: dict[str, list], task: Task, users: np.ndarray, k: int) -> dict[str, Any]:
     """Return the best value of each parameter, found one parameter at a time."""
-    users = sample_users(task)
     scores: dict[tuple, float] = {}
 
     def score(settings: dict[str, Any]) -> float:

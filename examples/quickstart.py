@@ -103,7 +103,7 @@ def compare(
     rows_of_table: dict[str, dict[str, float]] = {}
     for name, recommender in recommenders.items():
         print(f"Fitting {name} ...")
-        found = to_positions(recommender.fit(past).recommend(users)[0], catalog)
+        found = catalog.positions(recommender.fit(past).recommend(users)[0])
         metrics = ranking_metrics(truth, found)
         rows_of_table[name] = {
             "NDCG@10": metrics["ndcg"],
@@ -111,7 +111,7 @@ def compare(
             "coverage": catalog_coverage(found, n_items=catalog.n_items),
         }
         if "text" in name:  # without it, all products that nobody has bought score alike
-            found = to_positions(recommender.recommend(users, items=catalog.ids[is_new])[0], catalog)
+            found = catalog.positions(recommender.recommend(users, items=catalog.ids[is_new])[0])
             rows_of_table[name][NEW] = recall_at_k(truth_new, found)
     histories = recommender.interactions_[np.searchsorted(recommender.user_ids_, users)]
     rows_of_table["nearest text alone"] = {NEW: recall_at_k(truth_new, rank_by_text(histories, catalog, is_new))}
@@ -120,10 +120,6 @@ def compare(
     print(f"New: {is_new.sum()} products first sold after it, ranked among themselves; {n_buyers} customers took some.")
     print("Without text, all new products score alike: those cells are empty.")
     return pd.DataFrame.from_dict(rows_of_table, orient="index")
-
-
-def to_positions(ids: np.ndarray, catalog: ItemCatalog) -> np.ndarray:
-    return catalog.positions(ids.ravel()).reshape(ids.shape)
 
 
 def rank_by_text(histories: sparse.csr_array, catalog: ItemCatalog, is_candidate: np.ndarray) -> np.ndarray:

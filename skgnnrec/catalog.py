@@ -93,16 +93,18 @@ class ItemCatalog:
 
         Parameters
         ----------
-        ids : array-like of shape (n,)
+        ids : array-like of any shape
             Item ids, or positions where the catalog has no ids.
 
         Returns
         -------
-        positions : ndarray of shape (n,), int64
-            The row of each item, -1 for one that is not in the catalog.
+        positions : ndarray of the shape of `ids`, int64
+            The row of each item, -1 for one that is not in the catalog: what `recommend` returns becomes what the
+            metrics take.
         """
         if self._index is not None:
-            return self._index.get_indexer(pd.Index(np.asarray(ids))).astype(np.int64)
+            ids = np.asarray(ids)
+            return self._index.get_indexer(pd.Index(ids.ravel())).astype(np.int64).reshape(ids.shape)
         positions = np.asarray(ids, dtype=np.int64)
         return np.where((positions >= 0) & (positions < self.n_items), positions, -1)
 

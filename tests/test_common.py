@@ -1,6 +1,7 @@
 """The contract that every recommender keeps, and scikit-learn's own batteries."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.callback import ProgressBar
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -66,7 +68,20 @@ def test_checks_that_check_estimator_leaves_out(recommender, name):
     assert getattr(estimator_checks, name)(type(recommender).__name__, recommender) is None
 
 
+def test_progress_nests_in_the_bar_of_a_search(recommender, X, capsys):
+    search = GridSearchCV(recommender, {"n_recommendations": [1, 2]}, cv=2).set_callbacks(ProgressBar())
+    with warnings.catch_warnings(action="error"):  # scikit-learn warns of estimators without callbacks
+        search.fit(X)
+    assert type(recommender).__name__ in capsys.readouterr().out
+
+
 # Shapes and types -----------------------------------------------------------------------------------------------------
+
+
+def test_who_has_no_history_gets_what_most_users_have(recommender, X):
+    nobody = sparse.csr_array((2, X.shape[1]))
+    n_users = np.bincount(X.indices, minlength=X.shape[1])
+    assert_array_equal(recommender.fit(X).decision_function(nobody), [n_users, n_users])
 
 
 def test_shapes_and_types(reader, X):

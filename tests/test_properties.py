@@ -86,8 +86,9 @@ def test_a_new_user_like_a_known_one_gets_the_same(fit, X, user):
 def test_a_louder_history_asks_for_the_same(fit, X, factor):
     """Scores are linear in the history (or do not read it), and powers of two are exact."""
     rec = fit(X)
-    scores, louder = rec.decision_function(X), rec.decision_function(factor * X)
     assert_array_equal(rec.predict(factor * X), rec.predict(X))
+    active = X.any(axis=1)  # the others have no history to be loud
+    scores, louder = rec.decision_function(X)[active], rec.decision_function(factor * X)[active]
     assert (louder == factor * scores).all() or (louder == scores).all()
 
 
@@ -95,7 +96,8 @@ def test_a_louder_history_asks_for_the_same(fit, X, factor):
 def test_histories_add_up(personal_prototype, X):
     rec = clone(personal_prototype).fit(X)
     scores = rec.decision_function(X)
-    assert_allclose(rec.decision_function(X + X[::-1]), scores + scores[::-1], **CLOSE)
+    both = X.any(axis=1) & X[::-1].any(axis=1)
+    assert_allclose(rec.decision_function(X + X[::-1])[both], (scores + scores[::-1])[both], **CLOSE)
 
 
 @given(tables)

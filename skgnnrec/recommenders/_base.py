@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import HasMethods, Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,7 +28,9 @@ SCORE_TEST_SIZE = 0.2  # of each row, hidden by score(X): fixed, with its seed, 
 SCORE_SEED = 0
 
 
-class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseRecommender(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of all recommenders: a sample is a user, a feature is an item.
 
     A concrete recommender says how it learns (`_fit_interactions`), how it scores the items it was fitted with
@@ -60,6 +63,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         """Return the users' embeddings."""
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> "BaseRecommender":
         """Learn from interactions.
@@ -77,6 +81,8 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self : object
             The fitted recommender.
         """
+        task = self._init_callback_context()
+        task.call_on_fit_task_begin(estimator=self)
         ids = column_ids(X)
         X = check_interactions(X, estimator=self, reset=True)
         catalog = self._aligned_catalog(ids, X.shape[1])
@@ -87,7 +93,9 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if catalog is not None and getattr(self, "text_weight", 0) > 0:
             self._item_vectors = ItemVectors(self.item_encoder, self.memory)
             vectors = self._item_vectors.fit_transform(catalog)
+        self._popularity = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
         self._fit_interactions(X, vectors)
+        task.call_on_fit_task_end(estimator=self)
         return self
 
     def recommend(
@@ -103,7 +111,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The users' histories; a row need not have been in the fit.
+            The users' histories; a row need not have been in the fit. An empty row gets what most users have.
         n_recommendations : int, default=None
             Items per user; None takes the parameter of the recommender.
         items : ItemCatalog or array-like of shape (n_candidates,), default=None
@@ -166,7 +174,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             The scores; items of the history are not masked.
         """
         X = self._check_histories(X)
-        return self._item_scorer(None)(X)
+        return self._scorer(None)(X)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the embedding of each user.
@@ -214,7 +222,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:
             y = self._check_held_out(y, X.shape)
-        positions, _ = rank_in_blocks(self._item_scorer(None), X, self.n_recommendations, n_columns=X.shape[1], seen=X)
+        positions, _ = rank_in_blocks(self._scorer(None), X, self.n_recommendations, n_columns=X.shape[1], seen=X)
         return float(ndcg_at_k(y, positions, sample_weight=sample_weight))
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -242,9 +250,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
             shape=(len(columns), self.n_features_in_),
         )
-        positions, scores = rank_in_blocks(
-            self._item_scorer(None), queries, n, n_columns=self.n_features_in_, seen=queries
-        )
+        positions, scores = rank_in_blocks(self._scorer(None), queries, n, n_columns=self.n_features_in_, seen=queries)
         return _name(positions, self.item_ids_), scores
 
     @property
@@ -316,7 +322,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _candidates(self, items: Any) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
         """Return how candidates are scored, their columns in X (-1 for a new item) and their ids."""
         if items is None:
-            return self._item_scorer(None), np.arange(self.n_features_in_), self.item_ids_
+            return self._scorer(None), np.arange(self.n_features_in_), self.item_ids_
         if isinstance(items, ItemCatalog):
             return self._catalog_candidates(items)
         items = np.asarray(items)
@@ -325,7 +331,19 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         columns = self._columns(items)
         if len(np.unique(columns)) < len(columns):
             raise ValueError("items names a candidate twice.")
-        return self._item_scorer(columns), columns, columns if self.item_ids_ is None else self.item_ids_[columns]
+        return self._scorer(columns), columns, columns if self.item_ids_ is None else self.item_ids_[columns]
+
+    def _scorer(self, columns: np.ndarray | None) -> Scorer:
+        """Return a function that scores fitted items; who has no history gets what most users have."""
+        score_histories = self._item_scorer(columns)
+        popularity = self._popularity[slice(None) if columns is None else columns]
+
+        def score(X: sparse.csr_array) -> np.ndarray:
+            scores = score_histories(X)
+            scores[np.diff(X.indptr) == 0] = popularity
+            return scores
+
+        return score
 
     def _catalog_candidates(self, catalog: ItemCatalog) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
         """Score a catalog's items: those of the fit, recognised by id, as such, the others by their data."""
@@ -334,7 +352,7 @@ class BaseRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         else:
             columns = np.full(catalog.n_items, -1)
         known, new = np.flatnonzero(columns >= 0), np.flatnonzero(columns < 0)
-        score_known = self._item_scorer(columns[known])
+        score_known = self._scorer(columns[known])
         score_new = self._new_item_scorer(self._vectors_of(catalog.take(new))) if len(new) else None
 
         def score(X: sparse.csr_array) -> np.ndarray:

@@ -52,11 +52,10 @@ class PopularityRecommender(BaseRecommender):
         self.items = items
 
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
-        users = np.bincount(X.indices, minlength=X.shape[1])
-        self.item_embedding_ = users.astype(np.float32)[:, None]
+        self.item_embedding_ = self._popularity[:, None]
 
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        popularity = self.item_embedding_[slice(None) if columns is None else columns, 0]
+        popularity = self._popularity[slice(None) if columns is None else columns]
         return lambda X: np.tile(popularity, (X.shape[0], 1))
 
     def _new_item_scorer(self, vectors: Any) -> Scorer:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -29,12 +30,11 @@ from skgnnrec.recommenders._events import (
     read_column,
     weigh,
 )
-from skgnnrec.recommenders._popularity import PopularityRecommender
 
 __all__ = ["TableRecommender"]
 
 
-class TableRecommender(BaseEstimator):
+class TableRecommender(CallbackSupportMixin, BaseEstimator):
     """Recommend from a log: a sample is an interaction, users and items go by their ids.
 
     The log becomes the users × items matrix that `recommender` learns from. scikit-learn's own splitters then say
@@ -76,8 +76,6 @@ class TableRecommender(BaseEstimator):
     ----------
     recommender_ : BaseRecommender
         The fitted recommender.
-    fallback_ : PopularityRecommender
-        What users without a history get where `unknown_users` is "popular".
     user_ids_ : ndarray of shape (n_users,)
         The users, sorted.
     item_ids_ : ndarray of shape (n_items,)
@@ -140,6 +138,7 @@ class TableRecommender(BaseEstimator):
         self.half_life = half_life
         self.unknown_users = unknown_users
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None) -> "TableRecommender":
         """Learn from a log.
@@ -163,6 +162,8 @@ class TableRecommender(BaseEstimator):
         ValueError
             If a column is not there, lacks values, or holds what it must not.
         """
+        task = self._init_callback_context()
+        task.call_on_fit_task_begin(estimator=self)
         if self.timestamp is None and (self.rank_decay < 1 or self.half_life is not None):
             raise ValueError("rank_decay and half_life need the column of the times: timestamp=...")
         log = self._read_log(X, reset=True)
@@ -175,7 +176,7 @@ class TableRecommender(BaseEstimator):
         log = log._replace(users=users, items=positions_of(log.items, self._items))
         self.interactions_ = self._weigh(log, len(self.user_ids_))
         self.recommender_ = clone(self.recommender).fit(self.interactions_)
-        self.fallback_ = PopularityRecommender(items=self.recommender.items).fit(self.interactions_)
+        task.call_on_fit_task_end(estimator=self)
         return self
 
     def recommend(
@@ -240,8 +241,7 @@ class TableRecommender(BaseEstimator):
         items = positions_of(self._ids(frame, "item"), self._items)
         histories = self._histories(positions_of(user_ids, self._users))
         scores = np.full(len(users), np.nan, dtype=np.float32)
-        for recommender, rows in self._in_charge(histories, user_ids):
-            _score_pairs(recommender, histories, rows, users, items, out=scores)
+        _score_pairs(self.recommender_, histories, self._answered(histories, user_ids), users, items, out=scores)
         return scores
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -382,8 +382,8 @@ class TableRecommender(BaseEstimator):
         counts[1:][known] = np.diff(taken.indptr)
         return sparse.csr_array((taken.data, taken.indices, np.cumsum(counts)), shape=(len(rows), taken.shape[1]))
 
-    def _in_charge(self, histories: sparse.csr_array, user_ids: np.ndarray) -> list[tuple[BaseRecommender, np.ndarray]]:
-        """Return who recommends to which rows."""
+    def _answered(self, histories: sparse.csr_array, user_ids: np.ndarray) -> np.ndarray:
+        """Return the rows that get recommendations."""
         is_empty = np.diff(histories.indptr) == 0
         if is_empty.any() and self.unknown_users == "error":
             unknown = user_ids[is_empty]
@@ -391,10 +391,8 @@ class TableRecommender(BaseEstimator):
                 f"{len(unknown)} users are unknown, they were not in the fit: {unknown[:5].tolist()}. "
                 "unknown_users='popular' recommends what is popular to them, 'skip' nothing."
             )
-        parts = [(self.recommender_, np.flatnonzero(~is_empty))]
-        if self.unknown_users == "popular":
-            parts.append((self.fallback_, np.flatnonzero(is_empty)))
-        return [(recommender, rows) for recommender, rows in parts if len(rows)]
+        # To who has no history, every recommender gives what most users have.
+        return np.arange(len(is_empty)) if self.unknown_users == "popular" else np.flatnonzero(~is_empty)
 
     def _recommend(
         self,
@@ -414,8 +412,11 @@ class TableRecommender(BaseEstimator):
         candidates = self._columns(items) if by_position and items is not None else items
         found = _name(np.full((len(user_ids), n), -1), items.ids if is_catalog else self.item_ids_)
         scores = np.full(found.shape, -np.inf, dtype=np.float32)
-        for recommender, rows in self._in_charge(histories, user_ids):
-            best, scores[rows] = recommender.recommend(histories[rows], n, items=candidates, exclude_seen=exclude_seen)
+        rows = self._answered(histories, user_ids)
+        if len(rows):
+            best, scores[rows] = self.recommender_.recommend(
+                histories[rows], n, items=candidates, exclude_seen=exclude_seen
+            )
             found[rows] = _name(best, self.item_ids_) if by_position else best
         return found, scores
 

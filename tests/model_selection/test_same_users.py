@@ -1,39 +1,16 @@
-"""SameUsers in scikit-learn's searches, with a recommender that learns from X alone."""
+"""SameUsers in scikit-learn's searches."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn import config_context
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 
-from skgnnrec.metrics import ndcg_at_k, ranking_metrics
+from skgnnrec import GraphFilterRecommender
+from skgnnrec.metrics import ranking_metrics
 from skgnnrec.model_selection import SameUsers, split_interactions
-
-
-class Neighbours(BaseEstimator):
-    """Score items by co-occurrence to a power; stands in for the recommenders of the package."""
-
-    def __init__(self, power=1.0, n_recommendations=5):
-        self.power = power
-        self.n_recommendations = n_recommendations
-
-    def fit(self, X, y=None):
-        X = sparse.csr_array(X)
-        self.n_users_ = X.shape[0]
-        self.co_occurrence_ = (X.T @ X).toarray() ** self.power
-        np.fill_diagonal(self.co_occurrence_, 0)
-        return self
-
-    def predict(self, X):
-        X = sparse.csr_array(X)
-        scores = X @ self.co_occurrence_
-        scores[X.nonzero()] = -np.inf
-        return np.argsort(-scores, axis=1, kind="stable")[:, : self.n_recommendations]
-
-    def score(self, X, y):
-        return ndcg_at_k(y, self.predict(X))
 
 
 def all_metrics(recommender, X, y):
@@ -62,38 +39,37 @@ def test_all_rows_are_in_both_parts_once():
 @pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, lambda X: X.toarray()])
 def test_search_scores_each_candidate_on_the_future_of_the_same_users(pair, n_jobs, container):
     past, future = map(container, pair)
-    grid = {"power": [0.0, 1.0, 2.0]}
-    search = GridSearchCV(Neighbours(), grid, cv=SameUsers(), n_jobs=n_jobs).fit(past, future)
-    expected = [Neighbours(power).fit(past).score(past, future) for power in grid["power"]]
+    grid = {"sharpness": [0.1, 1.0, 4.0]}
+    search = GridSearchCV(GraphFilterRecommender(), grid, cv=SameUsers(), n_jobs=n_jobs).fit(past, future)
+    expected = [GraphFilterRecommender(sharpness=power).fit(past).score(past, future) for power in grid["sharpness"]]
     assert_array_equal(search.cv_results_["mean_test_score"], expected)
     assert search.n_splits_ == 1
-    assert search.best_params_ == {"power": grid["power"][np.argmax(expected)]}
+    assert search.best_params_ == {"sharpness": grid["sharpness"][np.argmax(expected)]}
     assert max(expected) > min(expected)
     # The refit has seen all users, and nothing of their future.
-    assert search.best_estimator_.n_users_ == past.shape[0]
     assert_array_equal(
-        search.best_estimator_.co_occurrence_, Neighbours(**search.best_params_).fit(past).co_occurrence_
+        search.best_estimator_.item_embedding_, GraphFilterRecommender(**search.best_params_).fit(past).item_embedding_
     )
     assert search.score(past, future) == search.best_score_
 
 
 def test_several_metrics_at_once(pair):
     # An empty grid evaluates the recommender as it is.
-    search = GridSearchCV(Neighbours(), {}, cv=SameUsers(), scoring=all_metrics, refit=False).fit(*pair)
-    expected = all_metrics(Neighbours().fit(pair[0]), *pair)
+    search = GridSearchCV(GraphFilterRecommender(), {}, cv=SameUsers(), scoring=all_metrics, refit=False).fit(*pair)
+    expected = all_metrics(GraphFilterRecommender().fit(pair[0]), *pair)
     assert {name: search.cv_results_[f"mean_test_{name}"][0] for name in expected} == expected
 
 
 def test_cross_validate_takes_a_dense_future(pair):
     past, future = pair[0], pair[1].toarray()
-    results = cross_validate(Neighbours(), past, future, cv=SameUsers(), error_score="raise")
-    assert results["test_score"].tolist() == [Neighbours().fit(past).score(past, future)]
+    results = cross_validate(GraphFilterRecommender(), past, future, cv=SameUsers(), error_score="raise")
+    assert results["test_score"].tolist() == [GraphFilterRecommender().fit(past).score(past, future)]
 
 
 def test_works_with_metadata_routing(pair):
     with config_context(enable_metadata_routing=True):
-        search = GridSearchCV(Neighbours(), {"power": [1.0]}, cv=SameUsers()).fit(*pair)
-    assert search.best_score_ == Neighbours().fit(pair[0]).score(*pair)
+        search = GridSearchCV(GraphFilterRecommender(), {"sharpness": [1.0]}, cv=SameUsers()).fit(*pair)
+    assert search.best_score_ == GraphFilterRecommender(sharpness=1.0).fit(pair[0]).score(*pair)
 
 
 @pytest.mark.parametrize("hold_out", ["last", "future", "cold_items"])
@@ -101,5 +77,5 @@ def test_every_kind_of_split_can_be_searched(pair, hold_out):
     X = pair[0] + pair[1]
     times = np.random.default_rng(1).random(X.shape)
     past, future = split_interactions(X, hold_out=hold_out, timestamps=times, random_state=0)
-    search = GridSearchCV(Neighbours(), {"power": [0.5, 1.0]}, cv=SameUsers(), error_score="raise")
+    search = GridSearchCV(GraphFilterRecommender(), {"sharpness": [0.5, 1.0]}, cv=SameUsers(), error_score="raise")
     assert 0 <= search.fit(past, future).best_score_ <= 1
