@@ -6,13 +6,13 @@ Each size runs in a process of its own. The exponent is the slope of log cost ov
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from memory import peak_mib
 
 from skgnnrec import GraphFilterRecommender, RidgeRecommender
 from skgnnrec.datasets import make_interactions
@@ -26,7 +26,7 @@ def measure(model_name: str, factor: int) -> dict:
     """Return seconds and memory of one size."""
     n_users = USERS * factor
     X = make_interactions(n_users, ITEMS, n_interactions=n_users * PER_USER, random_state=0).interactions
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    base = peak_mib()
     before = time.perf_counter()
     model = MODELS[model_name]().fit(X)
     fitted = time.perf_counter()
@@ -37,7 +37,7 @@ def measure(model_name: str, factor: int) -> dict:
         "fit_s": round(fitted - before, 2),
         "recommend_s": round(time.perf_counter() - fitted, 2),
         "data_mib": base,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": peak_mib(),
     }
 
 

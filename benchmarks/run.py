@@ -8,7 +8,6 @@ timed. `report.py` puts the figures into the pages.
 
 import json
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from memory import peak_mib
 from models import MODELS, build, chosen_settings, embed
 from tasks import TASKS, Task
 
@@ -56,7 +56,7 @@ def run_row(task_name: str, model_name: str) -> dict:
         "coverage": round(catalog_coverage(ranked, n_items=task.history.shape[1]), 4),
         "fit_s": round(fitted - before, 2),
         "rank_s": round(done - fitted, 2),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": peak_mib(),
     }
     if task.recent is not None:  # the same model, every interaction of a history counting the same
         flat = ranking_metrics(task.held_out, model.recommend(task.history, k)[0])

@@ -2,6 +2,7 @@
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.recommenders import GraphFilterRecommender, PopularityRecommender, RidgeRecommender, TableRecommender
+from skgnnrec.text import TextEmbedder
 
 __version__ = "0.1.0.dev0"
 
@@ -11,5 +12,6 @@ __all__ = [
     "PopularityRecommender",
     "RidgeRecommender",
     "TableRecommender",
+    "TextEmbedder",
     "__version__",
 ]

@@ -53,10 +53,10 @@ def split_interactions(
 
         - "random": interactions drawn from each user with two or more, never all of a user's;
         - "last": the latest interactions of each such user;
-        - "future": whatever came after one moment, the same for all users, as in real use. Users and items
-        that
-          first appear later have an empty past;
+        - "future": whatever came after one moment, the same for all users, as in real use; users and items that first
+          appear later have an empty past;
         - "cold_items": all interactions of items drawn at random, so that they are new.
+
     test_size : float in (0, 1) or int >= 1, default=0.2
         Share or number of what is held out: interactions of each user for "random" and "last" (at least one,
         at most all but one), of all interactions for "future", of the items with interactions for
