@@ -95,8 +95,8 @@ def split_interactions(
     A user's draw under "random" depends on the seed and on the user's interactions only, not on the order of
     the rows (but for users whose rows are equal, who draw in order of appearance). Interactions at one time
     are not divided by "future": those at the time of the cut all stay in the past. A value that sums up several
-    events, such as a count, may know of events after the cut: build `X` from the events before it instead. Under "last", the higher
-    column counts as the later one.
+    events, such as a count, may know of events after the cut: build `X` from the events before it instead.
+    Under "last", the higher column counts as the later one.
 
     Examples
     --------
