@@ -42,18 +42,20 @@ def ranks(row: dict) -> tuple[str, str]:
 
 def summary(results: dict) -> str:
     """Return the short table of the project's README."""
-    lines = [row_of(["data", "recommender", "recall", "NDCG", "fit s", "rank s"]), "|---|---|---|---|---|---|"]
+    lines = [
+        row_of(["data", "recommender", "recall", "NDCG", "fit, s", "rank all users, s"]),
+        "|---|---|---|---|---|---|",
+    ]
     for task, rows in results["tasks"].items():
         ours = [row for row in rows if "fit_s" in row]
         recall, ndcg = ranks(ours[0])
-        rank = recall.partition("@")[2]
         best = sorted(ours, key=lambda row: -row[ndcg])[:2] + [row for row in ours if row["model"] == "popularity"]
-        for row in best:
-            figures = [f"{row[recall]:.4f}", f"{row[ndcg]:.4f}", row["fit_s"], row["rank_s"]]
-            lines.append(row_of([f"{TITLES[task]}, @{rank}", row["model"], *figures]))
-        for name, (published_recall, published_ndcg) in PUBLISHED.get(task, {}).items():
-            figures = [f"{published_recall:.4f}", f"{published_ndcg:.4f}", "published", ""]
-            lines.append(row_of([f"{TITLES[task]}, @{rank}", name, *figures]))
+        shown = [(row["model"], row[recall], row[ndcg], row["fit_s"], row["rank_s"]) for row in best]
+        shown += [(f"{name} (published)", *figures, "", "") for name, figures in PUBLISHED.get(task, {}).items()]
+        title = f"{TITLES[task]}, @{recall.partition('@')[2]}"
+        for name, found, quality, *seconds in shown:
+            lines.append(row_of([title, name, f"{found:.4f}", f"{quality:.4f}", *seconds]))
+            title = ""
     return "\n".join([*lines, "", measured_on(results["machine"])])
 
 
