@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
@@ -38,7 +39,7 @@ def split_interactions(
     test_size: float = 0.2,
     timestamps: Any = None,
     random_state: Any = None,
-) -> tuple[sparse.csr_array, sparse.csr_array]:
+) -> tuple[Any, Any]:
     """Split a matrix of interactions into the past and a future to predict.
 
     Both parts keep all users and all items, and add up to `X`. With ``cv=SameUsers()`` they serve as ``X``
@@ -70,9 +71,9 @@ def split_interactions(
 
     Returns
     -------
-    X_past : csr_array of float32 of shape (n_users, n_items)
-        The interactions to fit on.
-    y_future : csr_array of float32 of shape (n_users, n_items)
+    X_past : csr_array or DataFrame of float32 of shape (n_users, n_items)
+        The interactions to fit on; a DataFrame, with its names, where `X` is one.
+    y_future : csr_array or DataFrame of float32 of shape (n_users, n_items)
         The interactions to score on.
 
     Raises
@@ -114,14 +115,21 @@ def split_interactions(
     """
     interactions = check_interactions(X)
     if hold_out == "random":
-        return hold_out_share(interactions, test_size, random_state)
-    if hold_out == "cold_items":
-        return hold_out_cold_items(interactions, test_size, random_state)
-    if timestamps is None:
+        parts = hold_out_share(interactions, test_size, random_state)
+    elif hold_out == "cold_items":
+        parts = hold_out_cold_items(interactions, test_size, random_state)
+    elif timestamps is None:
         raise ValueError(f"timestamps must be given with hold_out={hold_out!r}; got None.")
-    times = _times_of(interactions, timestamps)
-    hold_out_latest = hold_out_last if hold_out == "last" else hold_out_future
-    return hold_out_latest(interactions, times, test_size)
+    else:
+        hold_out_latest = hold_out_last if hold_out == "last" else hold_out_future
+        parts = hold_out_latest(interactions, _times_of(interactions, timestamps), test_size)
+    past, future = (_named_as(X, part) for part in parts)
+    return past, future
+
+
+def _named_as(X: Any, part: sparse.csr_array) -> Any:
+    """Return a part as a DataFrame where X is one: recommenders find items by the names of its columns."""
+    return pd.DataFrame(part.toarray(), index=X.index, columns=X.columns) if isinstance(X, pd.DataFrame) else part
 
 
 def _times_of(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:

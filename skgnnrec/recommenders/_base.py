@@ -245,6 +245,8 @@ class BaseRecommender(
         check_is_fitted(self)
         constraint = {"n": self._parameter_constraints["n_recommendations"]}
         validate_parameter_constraints(constraint, {"n": n}, "similar_items")
+        if isinstance(items, ItemCatalog):
+            raise ValueError("items must name fitted items, got an ItemCatalog: similar_items knows no new items.")
         columns = self._columns(np.atleast_1d(np.asarray(items)))
         queries = sparse.csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
@@ -295,6 +297,8 @@ class BaseRecommender(
     def _aligned_catalog(self, ids: np.ndarray | None, n_items: int) -> ItemCatalog | None:
         """Return the catalog with one row for each column of X."""
         if self.items is None:
+            if getattr(self, "item_encoder", None) is not None:
+                raise ValueError("item_encoder has nothing to encode without items=ItemCatalog(...).")
             return None
         if ids is not None and self.items.ids is not None:
             return self.items.align(ids)
@@ -315,7 +319,7 @@ class BaseRecommender(
             kind = "positions" if self._fitted_ids is None else "ids"
             raise ValueError(
                 f"items holds {len(unknown)} {kind} that the recommender was not fitted with: {unknown[:5].tolist()}. "
-                "New items are passed as an ItemCatalog."
+                "The candidates of recommend may be new, as an ItemCatalog."
             )
         return columns
 

@@ -1,5 +1,6 @@
 """A log as arrays: ids and their positions, weights, times, and the matrix they make."""
 
+import warnings
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ __all__ = [
     "matrix_of_keys",
     "positions_of",
     "read_column",
+    "warn_of_types",
     "weigh",
 ]
 
@@ -155,7 +157,21 @@ def _as_number(half_life: Any, times: np.ndarray) -> float:
         return float(half_life)
     if times.dtype.kind != "M":
         raise ValueError(f"half_life must be a number where times are numbers, got {half_life!r}.")
-    seconds = pd.Timedelta(half_life).total_seconds()
+    try:
+        seconds = pd.Timedelta(half_life).total_seconds()
+    except ValueError as error:
+        raise ValueError(f'half_life must be a time span such as "30D", got {half_life!r}.') from error
     if not seconds > 0:
         raise ValueError(f"half_life must be positive, got {half_life!r}.")
     return seconds
+
+
+def warn_of_types(users: np.ndarray, known_users: np.ndarray) -> None:
+    """Warn when none of the users is known and their ids differ in type: 7 is not "7"."""
+    asked, known = ([type(user).__name__ for user in ids[:1].tolist()] for ids in (users, known_users))
+    if asked and asked != known:
+        warnings.warn(
+            f"None of the users was in the fit: their ids are of type {asked[0]}, those of the fit of type {known[0]}.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -28,6 +28,7 @@ from skgnnrec.recommenders._events import (
     matrix_of_keys,
     positions_of,
     read_column,
+    warn_of_types,
     weigh,
 )
 
@@ -162,6 +163,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         ValueError
             If a column is not there, lacks values, or holds what it must not.
         """
+        self.recommender._validate_params()  # before its parameters are read here
         task = self._init_callback_context()
         task.call_on_fit_task_begin(estimator=self)
         if self.timestamp is None and (self.rank_decay < 1 or self.half_life is not None):
@@ -216,7 +218,12 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         user_ids = self.user_ids_ if users is None else np.atleast_1d(np.asarray(users))
-        histories = self._histories(positions_of(user_ids, self._users))
+        if user_ids.ndim != 1:
+            raise ValueError(f"users must be a list of ids, got an array of shape {user_ids.shape}.")
+        rows = positions_of(user_ids, self._users)
+        if (rows < 0).all():
+            warn_of_types(user_ids, self.user_ids_)
+        histories = self._histories(rows)
         return self._recommend(histories, user_ids, n_recommendations, items, exclude_seen)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -360,7 +367,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
                 f"{len(unknown)} others: {list(unknown[:5])}. Give ItemCatalog(..., ids=...)."
             )
         if len(unknown):
-            catalog.align(unknown)  # raises, naming them
+            catalog.align(pd.unique(items))  # raises, naming them
         return index
 
     def _columns(self, items: Any) -> np.ndarray:

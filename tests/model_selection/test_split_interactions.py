@@ -49,11 +49,13 @@ def test_form_of_interactions_does_not_matter(hold_out, form):
     given = form(X)
     parts = split_interactions(given, **options)
     for part, expected in zip(parts, split_interactions(X, **options), strict=True):
+        if form is pd.DataFrame:  # stays one
+            part = sparse.csr_array(part)
         assert sparse.issparse(part)
         assert part.format == "csr"
         assert part.has_canonical_format
         assert_array_equal(part.toarray(), expected.toarray())
-    assert_array_equal((parts[0] + parts[1]).toarray(), X)
+    assert_array_equal(sparse.csr_array(parts[0] + parts[1]).toarray(), X)
     assert_array_equal(given.toarray() if sparse.issparse(given) else np.asarray(given), X)
 
 
@@ -166,3 +168,10 @@ def test_indices_out_of_range_raise_and_do_not_crash():
         matrices[name].indices[0] = 1_000_000
         with pytest.raises(ValueError, match=f"{name} is not a valid CSR matrix"):
             split_interactions(matrices["X"], hold_out="last", timestamps=matrices["timestamps"])
+
+
+def test_a_dataframe_keeps_its_names():
+    X = pd.DataFrame([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], index=["ann", "bob"], columns=["a", "b", "c"])
+    past, future = split_interactions(X, random_state=0)
+    pd.testing.assert_frame_equal(past + future, X.astype(np.float32))
+    assert (future > 0).sum(axis=1).tolist() == [1, 1]

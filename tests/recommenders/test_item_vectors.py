@@ -11,7 +11,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 
-from skgnnrec import ItemCatalog, _validation
+from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender, _validation
 from skgnnrec.recommenders._item_vectors import ItemVectors
 
 TITLES = ["red mug", "blue mug", "tea pot", "tea spoon"]
@@ -123,3 +123,9 @@ def test_sparse_vectors_too_large_for_memory_are_refused(monkeypatch):
     monkeypatch.setattr(_validation, "available_memory", lambda: 30)
     with pytest.raises(ValueError, match=r"Dense item vectors from .*TfidfVectorizer.* TruncatedSVD"):
         encode(TITLES, TfidfVectorizer())
+
+
+@pytest.mark.parametrize("cls", [RidgeRecommender, GraphFilterRecommender])
+def test_an_encoder_without_items_is_refused(cls):
+    with pytest.raises(ValueError, match="item_encoder has nothing to encode without items"):
+        cls(item_encoder=TfidfVectorizer()).fit([[1, 0], [1, 1]])

@@ -372,7 +372,7 @@ def test_items_of_the_catalog_that_nobody_has_are_recommended():
 def test_the_catalog_must_hold_the_items_of_the_log(data):
     rec = table(PopularityRecommender(items=data.catalog))
     log = as_log([("ann", "i00"), ("ann", "cup"), ("bob", "cup")])
-    with pytest.raises(ItemAlignmentError, match=r"The catalog lacks 1 of 1 items: 'cup'"):
+    with pytest.raises(ItemAlignmentError, match=r"The catalog lacks 1 of 2 items: 'cup'"):
         rec.fit(log)
     with pytest.raises(ItemAlignmentError, match=r"Those ids are of type int, the catalog's of type str"):
         rec.fit(as_log([("ann", 0), ("ann", 1)]))
@@ -519,3 +519,27 @@ def test_scikit_learn_battery(recommender):
 )
 def test_public_checks_that_the_battery_does_not_call(check):
     getattr(estimator_checks, check)("TableRecommender", TableRecommender(GraphFilterRecommender()))
+
+
+# What first users stumbled over ---------------------------------------------------------------------------------------
+
+
+def test_users_are_a_list_of_ids():
+    log = pd.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"]})
+    rec = TableRecommender(PopularityRecommender(), user="user", item="item").fit(log)
+    with pytest.raises(ValueError, match=r"users must be a list of ids, got an array of shape \(3, 1\)"):
+        rec.recommend(log[["user"]])
+
+
+def test_ids_of_another_type_are_warned_of():
+    log = pd.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"]})
+    rec = TableRecommender(PopularityRecommender(), user="user", item="item").fit(log)
+    with pytest.warns(UserWarning, match="ids are of type str, those of the fit of type int"):
+        items, _ = rec.recommend(["1"], 1)
+    assert items.tolist() == [["a"]]
+
+
+def test_a_table_in_place_of_a_catalog_is_named():
+    rec = TableRecommender(PopularityRecommender(items=pd.DataFrame({"id": [1]})))
+    with pytest.raises(ValueError, match="'items' parameter of PopularityRecommender must be an instance of"):
+        rec.fit([[1, 1], [2, 1]])
