@@ -150,8 +150,8 @@ def fetch_movielens(
 
     Notes
     -----
-    Licence: for research, not for commercial use; cite Harper and Konstan (2015) [1]_. "25m" takes some three
-    gigabytes of memory.
+    Licence: for research, not for commercial use; cite Harper and Konstan (2015) [1]_. All ratings
+    are held in memory at once.
 
     References
     ----------

@@ -49,7 +49,7 @@ class BaseRecommender(
 
     @abstractmethod
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
-        """Learn from canonical interactions and, where items are known, their unit vectors."""
+        """Learn from which cells are filled (X is binary) and, where items are known, their unit vectors."""
 
     @abstractmethod
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
@@ -94,7 +94,9 @@ class BaseRecommender(
             self._item_vectors = ItemVectors(self.item_encoder, self.memory)
             vectors = self._item_vectors.fit_transform(catalog)
         self._popularity = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
-        self._fit_interactions(X, vectors)
+        # What counts more or less is the history being answered, see the notes of the recommenders.
+        filled = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+        self._fit_interactions(filled, vectors)
         task.call_on_fit_task_end(estimator=self)
         return self
 

@@ -144,7 +144,6 @@ class GraphFilterRecommender(BaseRecommender):
         self.random_state = random_state
 
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
-        X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
         memory = check_memory(self.memory)
         self.graph_ = memory.cache(sharpened_cooccurrence)(X, self.degree_exponent, self.sharpness)
         mass = self._mean_row_sum()

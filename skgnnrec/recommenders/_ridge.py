@@ -200,7 +200,6 @@ class RidgeRecommender(BaseRecommender):
             f"RidgeRecommender with {n_items} items",
             "GraphFilterRecommender needs none of it.",
         )
-        X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
         mean_diagonal = max(1.0, X.nnz / n_items)
         weight = self.text_weight * mean_diagonal
         invert = check_memory(self.memory).cache(item_precision)

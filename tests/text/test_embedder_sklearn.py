@@ -70,4 +70,4 @@ def test_check_estimator_on_texts(tiny_model):
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
 @pytest.mark.parametrize("name", OTHER_CHECKS)
 def test_other_checks(number_embedder, name):
-    getattr(estimator_checks, name)("NumberEmbedder", number_embedder)
+    assert getattr(estimator_checks, name)("NumberEmbedder", number_embedder) is None
