@@ -1,12 +1,19 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.recommenders import GraphFilterRecommender, PopularityRecommender, RidgeRecommender, TableRecommender
+from skgnnrec.recommenders import (
+    GNNRecommender,
+    GraphFilterRecommender,
+    PopularityRecommender,
+    RidgeRecommender,
+    TableRecommender,
+)
 from skgnnrec.text import TextEmbedder
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "GNNRecommender",
     "GraphFilterRecommender",
     "ItemCatalog",
     "PopularityRecommender",

@@ -1,6 +1,6 @@
 """Errors and warnings that users may want to catch by name."""
 
-__all__ = ["EmptyHistoryWarning", "ItemAlignmentError", "MemoryLimitError"]
+__all__ = ["EmptyHistoryWarning", "ItemAlignmentError", "MemoryLimitError", "NonFiniteLossError"]
 
 
 class ItemAlignmentError(ValueError):
@@ -9,6 +9,10 @@ class ItemAlignmentError(ValueError):
 
 class MemoryLimitError(MemoryError, ValueError):
     """Raised before an allocation that is larger than the memory at hand."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """Raised when training diverges: a loss is infinite or not a number."""
 
 
 class EmptyHistoryWarning(UserWarning):

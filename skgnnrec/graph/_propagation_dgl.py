@@ -34,7 +34,7 @@ def import_dgl() -> Any:
             import dgl.ops
     except Exception as error:  # wheels built for another torch fail with OSError, FileNotFoundError or RuntimeError
         raise ImportError(
-            f"backend='dgl' needs DGL 1.1.3, which runs on Python 3.11 and Linux (x86-64): pip install 'dgl>=1.1.3,<2'. "
+            "backend='dgl' needs DGL 1.1.3, which runs on Python 3.11 and Linux (x86-64): pip install 'dgl>=1.1.3,<2'. "
             f"backend='torch' needs nothing else. Importing dgl failed: {error}"
         ) from error
     return dgl

@@ -91,7 +91,11 @@ class TorchMessagePassing:
 
 def _matrix(pattern: Pattern, values: torch.Tensor) -> torch.Tensor:
     return torch.sparse_csr_tensor(
-        pattern.indptr, pattern.indices, values, pattern.shape, check_invariants=False  # X came through the gate
+        pattern.indptr,
+        pattern.indices,
+        values,
+        pattern.shape,
+        check_invariants=False,  # X came through the gate
     )
 
 

@@ -1,6 +1,7 @@
 """Recommenders as scikit-learn estimators: a sample is a user, a feature is an item."""
 
 from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._gnn import GNNRecommender
 from skgnnrec.recommenders._graph_filter import GraphFilterRecommender
 from skgnnrec.recommenders._popularity import PopularityRecommender
 from skgnnrec.recommenders._ridge import RidgeRecommender
@@ -8,6 +9,7 @@ from skgnnrec.recommenders._table import TableRecommender
 
 __all__ = [
     "BaseRecommender",
+    "GNNRecommender",
     "GraphFilterRecommender",
     "PopularityRecommender",
     "RidgeRecommender",

@@ -44,6 +44,8 @@ class BaseRecommender(
         "memory": [str, HasMethods(["cache"]), None],
     }
 
+    _how_to_read_items: ClassVar[str] = "text_weight > 0"
+
     n_recommendations: int
     items: ItemCatalog | None
 
@@ -81,8 +83,23 @@ class BaseRecommender(
         self : object
             The fitted recommender.
         """
-        task = self._init_callback_context()
+        task = self._init_callback_context(max_subtasks=self._max_epochs())
         task.call_on_fit_task_begin(estimator=self)
+        filled, vectors = self._read_interactions(X)
+        self._fit_interactions(filled, vectors)
+        task.call_on_fit_task_end(estimator=self)
+        return self
+
+    def _max_epochs(self) -> int:
+        """Return how many epochs a fit reports to callbacks; 0 where there is no training."""
+        return 0
+
+    def _reads_items(self) -> bool:
+        """Return whether item vectors enter the fit, where there is a catalog."""
+        return getattr(self, "text_weight", 0) > 0
+
+    def _read_interactions(self, X: Any) -> tuple[sparse.csr_array, np.ndarray | None]:
+        """Return which cells are filled and the item vectors, and keep what is known of the items."""
         ids = column_ids(X)
         X = check_interactions(X, estimator=self, reset=True)
         catalog = self._aligned_catalog(ids, X.shape[1])
@@ -90,15 +107,11 @@ class BaseRecommender(
         self._fitted_ids = None if self.item_ids_ is None else ItemCatalog(self.item_ids_, ids=self.item_ids_)
         self._item_vectors = None
         vectors = None
-        if catalog is not None and getattr(self, "text_weight", 0) > 0:
+        if catalog is not None and self._reads_items():
             self._item_vectors = ItemVectors(self.item_encoder, self.memory)
             vectors = self._item_vectors.fit_transform(catalog)
-        self._popularity = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
-        # What counts more or less is the history being answered, see the notes of the recommenders.
-        filled = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
-        self._fit_interactions(filled, vectors)
-        task.call_on_fit_task_end(estimator=self)
-        return self
+        self._popularity = count_users(X)
+        return fill(X), vectors
 
     def recommend(
         self,
@@ -374,9 +387,19 @@ class BaseRecommender(
         if self._item_vectors is None:
             raise ValueError(
                 f"items holds {catalog.n_items} new items, but {type(self).__name__} was fitted without item vectors: "
-                "it needs items=ItemCatalog(...) and text_weight > 0."
+                f"it needs items=ItemCatalog(...) and {self._how_to_read_items}."
             )
         return self._item_vectors.transform(catalog)
+
+
+def count_users(X: sparse.csr_array) -> np.ndarray:
+    """Return the number of users of each item, float32."""
+    return np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
+
+
+def fill(X: sparse.csr_array) -> sparse.csr_array:
+    """Return X with ones: what counts more or less is the history being answered, see the notes of the recommenders."""
+    return sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
 
 
 def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:

@@ -1,0 +1,21 @@
+"""Training: losses, sampling, the loop and its checkpoints. Importing this imports torch."""
+
+from skgnnrec.training._checkpoint import Checkpoint
+from skgnnrec.training._loop import train
+from skgnnrec.training._losses import bpr_loss, contrast_loss, sampled_softmax_loss, softmax_loss
+from skgnnrec.training._progress import Learner, Progress
+from skgnnrec.training._sampling import batches_of_users, draw_items, draw_unseen_items
+
+__all__ = [
+    "Checkpoint",
+    "Learner",
+    "Progress",
+    "batches_of_users",
+    "bpr_loss",
+    "contrast_loss",
+    "draw_items",
+    "draw_unseen_items",
+    "sampled_softmax_loss",
+    "softmax_loss",
+    "train",
+]

@@ -1,0 +1,149 @@
+"""What training minimises: how far the items of a user stand behind all others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+__all__ = ["bpr_loss", "contrast_loss", "sampled_softmax_loss", "softmax_loss"]
+
+BLOCK_BYTES = 1 << 25  # of one block of scores, users of a batch x all items
+
+
+def bpr_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+    """Return the mean of -log σ(s⁺ - s⁻), Bayesian personalised ranking.
+
+    Parameters
+    ----------
+    positive : Tensor of shape (n_interactions,)
+        Scores of interactions.
+    negative : Tensor of shape (n_interactions, n_negatives)
+        Scores of the same user with items she has not seen.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The loss.
+
+    References
+    ----------
+    .. [1] S. Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
+    """
+    return F.softplus(negative - positive[:, None]).mean()
+
+
+def sampled_softmax_loss(positive: torch.Tensor, negative: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return the mean of -log(exp s⁺ / (exp s⁺ + Σ exp s⁻)), the negatives shared by a batch.
+
+    Parameters
+    ----------
+    positive : Tensor of shape (n_interactions,)
+        Scores of interactions, divided by the temperature.
+    negative : Tensor of shape (n_users, n_negatives)
+        Scores of each user of the batch with the negatives, divided by the temperature; -inf where the user has the
+        item.
+    rows : Tensor of shape (n_interactions,), int64
+        The user of each interaction.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The loss.
+
+    References
+    ----------
+    .. [1] J. Wu et al., "On the effectiveness of sampled softmax loss for item recommendation", TOIS 2024.
+    """
+    others = torch.logsumexp(negative, dim=1).index_select(0, rows)
+    return (torch.logaddexp(positive, others) - positive).mean()
+
+
+def softmax_loss(
+    users: torch.Tensor, items: torch.Tensor, positive: torch.Tensor, rows: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Return the mean of -log(exp s⁺ / Σ_j exp s_j) over all items j, a block of users at a time.
+
+    Parameters
+    ----------
+    users : Tensor of shape (n_users, dim)
+        The users of a batch.
+    items : Tensor of shape (n_items, dim)
+        All items.
+    positive : Tensor of shape (n_interactions,)
+        Scores of interactions, divided by the temperature.
+    rows : Tensor of shape (n_interactions,), int64
+        The user of each interaction.
+    temperature : float
+        What the dot products are divided by.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The loss.
+
+    Notes
+    -----
+    The gradient of the normaliser is a product with the probabilities, taken while they are at hand: users × items is
+    never kept.
+
+    References
+    ----------
+    .. [1] D. Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018 (the multinomial
+           likelihood).
+    """
+    n_interactions = torch.bincount(rows, minlength=len(users)).to(users.dtype)  # (n_users,)
+    normaliser = _WeightedLogSumExp.apply(users / temperature, items, n_interactions)
+    return (normaliser - positive.sum()) / len(positive)
+
+
+def contrast_loss(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return InfoNCE between two views: -log of the softmax of a row's cosine with itself among all rows.
+
+    Parameters
+    ----------
+    first, second : Tensor of shape (n_nodes, dim)
+        Two views of the same nodes.
+    temperature : float
+        What the cosines are divided by.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The mean over the nodes.
+
+    References
+    ----------
+    .. [1] J. Yu et al., "XSimGCL: Towards extremely simple graph contrastive learning for recommendation", TKDE 2023.
+    """
+    first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    cosines = first @ second.T / temperature
+    return (torch.logsumexp(cosines, dim=1) - cosines.diagonal()).mean()
+
+
+class _WeightedLogSumExp(torch.autograd.Function):
+    """Σ_u w_u log Σ_j exp(u · j), with the gradients of u and j computed on the way."""
+
+    @staticmethod
+    def forward(ctx: Any, users: torch.Tensor, items: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        total = users.new_zeros(())
+        to_users, to_items = torch.empty_like(users), torch.zeros_like(items)
+        block = max(1, BLOCK_BYTES // (4 * max(1, len(items))))
+        for start in range(0, len(users), block):
+            rows = slice(start, start + block)
+            scores = users[rows] @ items.T  # (block, n_items)
+            highest = scores.amax(dim=1, keepdim=True)
+            powers = scores.sub_(highest).exp_()
+            sums = powers.sum(dim=1, keepdim=True)
+            total += ((sums.log() + highest).squeeze(1) * weights[rows]).sum()
+            scaled = weights[rows, None] / sums  # the probabilities are the powers over their sum
+            to_users[rows] = scaled * (powers @ items)
+            to_items.addmm_(powers.T, scaled * users[rows])
+        ctx.save_for_backward(to_users, to_items)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+        to_users, to_items = ctx.saved_tensors
+        return gradient * to_users, gradient * to_items, None
