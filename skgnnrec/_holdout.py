@@ -16,7 +16,14 @@ from sklearn.utils import check_random_state
 
 from skgnnrec.exceptions import EmptyHistoryWarning
 
-__all__ = ["hold_out_cold_items", "hold_out_future", "hold_out_last", "hold_out_share", "row_of_each"]
+__all__ = [
+    "hold_out_cold_items",
+    "hold_out_future",
+    "hold_out_last",
+    "hold_out_share",
+    "hold_out_share_of_users",
+    "row_of_each",
+]
 
 
 def hold_out_share(
@@ -52,6 +59,35 @@ def hold_out_share(
     """
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     return _divide(X, _last_of_each_row(X, _draw_keys(X, seed), share))
+
+
+def hold_out_share_of_users(
+    X: sparse.csr_array, user_share: float, share: float, seed: int
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Hold out a random share of the rows of some users, drawn among those with two interactions or more.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        Canonical interactions.
+    user_share : float in (0, 1)
+        Share of those users; at least one where there is one.
+    share : float in (0, 1)
+        As in `hold_out_share`.
+    seed : int
+        Seed of both choices.
+
+    Returns
+    -------
+    history : csr_array of shape (n_users, n_items)
+        What stays.
+    held_out : csr_array of shape (n_users, n_items)
+        What is held out.
+    """
+    users = np.flatnonzero(np.diff(X.indptr) > 1)
+    chosen = np.random.default_rng(seed).permutation(users)[: max(1, round(user_share * len(users)))]
+    marked = _last_of_each_row(X, _draw_keys(X, seed), share) if len(chosen) else np.zeros(X.nnz, dtype=bool)
+    return _divide(X, marked & np.isin(row_of_each(X), chosen))
 
 
 def hold_out_last(X: sparse.csr_array, times: NDArray[Any], size: float) -> tuple[sparse.csr_array, sparse.csr_array]:

@@ -16,7 +16,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
+from skgnnrec import GNNRecommender, GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
 from skgnnrec.datasets import make_interactions
 
 settings.register_profile("skgnnrec", deadline=None, derandomize=True, max_examples=20)
@@ -27,13 +27,18 @@ RECOMMENDERS = [
     PopularityRecommender(),
     RidgeRecommender(),
     GraphFilterRecommender(),
+    GNNRecommender(embedding_dim=16, device="cpu"),
+    GNNRecommender(embedding_dim=8, conv="attention", loss="bpr", max_iter=3, early_stopping=True, device="cpu"),
 ]
+# Those without training: nothing is drawn by an item's or a user's position.
+CLOSED_FORMS = [recommender for recommender in RECOMMENDERS if not isinstance(recommender, GNNRecommender)]
 # Those that give different users different items.
 PERSONAL = [recommender for recommender in RECOMMENDERS if not isinstance(recommender, PopularityRecommender)]
 
 
 def _name(recommender):
-    return type(recommender).__name__
+    attends = getattr(recommender, "conv", "") == "attention"
+    return f"{type(recommender).__name__}{'-attention' if attends else ''}"
 
 
 @pytest.fixture(scope="session", params=RECOMMENDERS, ids=_name)
@@ -45,6 +50,12 @@ def prototype(request):
 @pytest.fixture(scope="session", params=PERSONAL, ids=_name)
 def personal_prototype(request):
     """Return each recommender that reads histories, to be cloned, never fitted."""
+    return request.param
+
+
+@pytest.fixture(scope="session", params=CLOSED_FORMS, ids=_name)
+def closed_form_prototype(request):
+    """Return each recommender without training, to be cloned, never fitted."""
     return request.param
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-__all__ = ["degrees", "inverse_power", "normalize"]
+__all__ = ["degrees", "inverse_power", "normalize", "normalized_history", "user_scale"]
 
 
 def degrees(X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
@@ -66,3 +66,37 @@ def normalize(X: sparse.csr_array, row_scale: np.ndarray, column_scale: np.ndarr
     """
     data = X.data * np.repeat(row_scale, np.diff(X.indptr)) * column_scale[X.indices]
     return sparse.csr_array((data.astype(np.float32), X.indices, X.indptr), shape=X.shape)
+
+
+def normalized_history(X: sparse.csr_array, item_degrees: np.ndarray) -> sparse.csr_array:
+    """Return the edge weights of histories, D_u^{-1/2} X D_i^{-1/2} where X is binary.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        Histories.
+    item_degrees : ndarray of shape (n_items,)
+        Degrees of the items in the graph.
+
+    Returns
+    -------
+    history : csr_array of shape (n_users, n_items), float32
+        Edge weights.
+    """
+    return normalize(X, user_scale(X), inverse_power(item_degrees, 0.5))
+
+
+def user_scale(X: sparse.csr_array) -> np.ndarray:
+    """Return sqrt(n) over the sum of a history's n weights: n^{-1/2} where all are 1, and blind to their unit.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        Histories.
+
+    Returns
+    -------
+    scale : ndarray of shape (n_users,), float64
+        The scale of each row, 0 where there is no history.
+    """
+    return np.sqrt(np.diff(X.indptr)) * inverse_power(degrees(X)[0], 1.0)

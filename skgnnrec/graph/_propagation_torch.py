@@ -118,7 +118,7 @@ class _Sum(torch.autograd.Function):
         return graph._sum(source, weights, to_users=to_users)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         source, weights = ctx.saved_tensors
         to_source = ctx.graph._sum(gradient, weights, to_users=not ctx.to_users) if ctx.needs_input_grad[1] else None
         to_weights = None
@@ -138,7 +138,7 @@ class _Dot(torch.autograd.Function):
         return graph._dot(users, items)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         users, items = ctx.saved_tensors
         return None, ctx.graph._sum(items, gradient, to_users=True), ctx.graph._sum(users, gradient, to_users=False)
 
@@ -156,7 +156,7 @@ class _Softmax(torch.autograd.Function):
         return attention
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         attention, groups = ctx.saved_tensors
         weighted = attention * gradient
         return weighted - attention * _sum_groups(weighted, groups, ctx.n_groups).index_select(0, groups), None, None

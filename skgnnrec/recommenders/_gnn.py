@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,22 +15,22 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skgnnrec._device import limit_torch_threads, resolve_device
-from skgnnrec._holdout import hold_out_share
+from skgnnrec._holdout import hold_out_share_of_users
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import degrees, inverse_power
-from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
+from skgnnrec.graph import degrees, message_passing, normalized_history
 from skgnnrec.recommenders._base import SCORE_TEST_SIZE, BaseRecommender, Scorer, count_users, fill
+from skgnnrec.recommenders._epochs import train_estimator
+from skgnnrec.recommenders._gnn_answers import GraphAnswers
 
 if TYPE_CHECKING:
     import torch
 
     from skgnnrec.recommenders._gnn_learner import RankingLearner
     from skgnnrec.recommenders._gnn_model import Arrays, GraphEncoder
-    from skgnnrec.training import Progress
+    from skgnnrec.training import Checkpoint, Progress
 
 __all__ = ["GNNRecommender"]
 
-EMBED_ROWS = 4096  # histories that attention reads at once
 # The parameters that steer a step of the training; the others decide when it stops, or what comes after.
 STEERING = (
     "embedding_dim", "conv", "n_layers", "keep_input", "item_features", "id_embedding", "loss", "temperature",
@@ -47,7 +46,154 @@ def _attends(recommender: GNNRecommender) -> bool:
 
 
 class GNNRecommender(BaseRecommender):
-    """TODO."""
+    r"""Train embeddings of items that spread over the graph of users and items.
+
+    Items begin as :math:`H = \mathrm{map}(F) + E`, with F the frozen vectors of their data (`item_features`) and E
+    embeddings of their own (`id_embedding`). A layer goes from the items to the users and back,
+
+    .. math:: U_l = A I_l, \qquad I_{l+1} = A^T U_l, \qquad I_0 = H, \qquad
+              A = D_u^{-1/2} X D_i^{-1/2},
+
+    and both sides are the mean over their layers: LightGCN [1]_ of 2 `n_layers` + 1 hops in which users have no
+    parameters. A user is what her history says, so one who arrives later is answered without a new fit, exactly as if
+    she had been there. ``conv="attention"`` puts :math:`\mathrm{softmax}_j(h_u \cdot h_j / \sqrt{d})` over the
+    neighbours j of each node in the place of A from layer 1 on [2]_; `attention` reads the weights back.
+
+    ``loss="softmax"`` minimises :math:`-\log (e^{s_{ui}/\tau} / \sum_j e^{s_{uj}/\tau})` over all items j, or over
+    `n_negatives` drawn ones, with s the cosine. With the linear convolution the item to be found is taken out of the
+    history that finds it. ``loss="bpr"`` minimises :math:`-\log \sigma(s_{ui} - s_{uj})` with s the dot product
+    and j an item that u does not have [3]_. A step reads whole users, about `batch_size` interactions.
+
+    Presets (beside `items` and `item_encoder`):
+
+    - LightGCN [1]_: ``embedding_dim=64, keep_input=True, loss="bpr", learning_rate_init=1e-3, batch_size=2048``;
+    - XSimGCL [4]_: ``embedding_dim=64, n_layers=2, loss="bpr", contrast_weight=0.2, noise=0.2, temperature=0.15``;
+    - AlphaRec [5]_: ``item_features="mlp", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=256
+        Dimensions of an embedding.
+    conv : {"lightgcn", "attention"}, default="lightgcn"
+        The convolution: linear, or attention, which can be read.
+    n_layers : int, default=1
+        Layers after layer 0, each from the items to the users and back.
+    keep_input : bool, default=False
+        Whether layer 0, what items begin as, is part of the mean over the layers.
+    item_features : {"linear", "mlp"} or None, default="linear"
+        What takes the vectors of `items` to embeddings: a linear map, or one with a hidden layer (leaky ReLU). None
+        leaves them out.
+    id_embedding : bool, default=True
+        Whether items have an embedding of their own. Without it, an item is what its data say.
+    loss : {"softmax", "bpr"}, default="softmax"
+        The loss.
+    temperature : float, default=0.08
+        The number τ that cosines are divided by, in the softmax and in the contrast: small values look at the nearest
+        rivals only. Positive.
+    n_negatives : int, default=None
+        Items that are set against: drawn once a step and shared by it (softmax), or for each interaction (BPR). None
+        takes all items for the softmax, one for BPR.
+    negative_exponent : float, default=0.0
+        Negatives are drawn with probability proportional to popularity to this power: 0 draws evenly from all items,
+        above 0 from those that somebody has. Non-negative.
+    contrast_weight : float, default=0.0
+        Weight of InfoNCE between the first layer and the mean, under noise (XSimGCL [4]_). Non-negative.
+    noise : float, default=0.2
+        Length of the random vector added to each node in each layer, where there is contrast. Non-negative.
+    solver : {"adam", "adamw"}, default="adam"
+        The optimizer; `alpha` is an L2 penalty for the first, decoupled weight decay for the second.
+    alpha : float, default=0.0
+        Strength of the penalty. Non-negative.
+    learning_rate_init : float, default=0.005
+        The step size. Positive.
+    batch_size : int, default=16384
+        Interactions in a step, about: a step reads whole users.
+    max_iter : int, default=4
+        Epochs at most.
+    tol : float, default=1e-4
+        Epochs that improve the validation score, or without `early_stopping` the loss, by no more than this count as
+        none.
+    early_stopping : bool, default=False
+        Whether interactions are held out, the epoch of the best NDCG@`n_recommendations` on them is kept, and training
+        stops when it does not improve. They join the graph again for the answers.
+    validation_fraction : float, default=0.1
+        Share of the users with two interactions or more of whom a fifth of the interactions is held out, in (0, 1).
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which training stops.
+    warm_start : bool, default=False
+        Whether `fit` goes on from what the last one learned.
+    n_recommendations : int, default=10
+        Items per user in `predict` and `score`.
+    items : ItemCatalog, default=None
+        The items. None learns from the interactions alone.
+    item_encoder : transformer, default=None
+        Turns the catalog's data into vectors: a `TextEmbedder`, a pipeline of `TfidfVectorizer` and `TruncatedSVD`,
+        a `ColumnTransformer`. None takes the catalog's data as vectors.
+    memory : str or object with the joblib.Memory interface, default=None
+        Keeps encoded catalogs between fits.
+    device : str, default="auto"
+        Where to compute: a torch device; "auto" takes a CUDA device where there is one. Answers come from the CPU.
+    backend : {"auto", "torch", "dgl"}, default="auto"
+        Who sends the messages; see `graph.message_passing`.
+    checkpoint_dir : str or path-like, default=None
+        A folder for the state after each epoch. A fit of the same settings and data goes on where a killed one was,
+        to the same bits on a CPU. Each fit has a file of its own, which is left there.
+    random_state : int, RandomState instance or None, default=0
+        Seeds what training begins with, the order of the users, negatives and noise.
+
+    Attributes
+    ----------
+    item_embedding_ : ndarray of shape (n_items, embedding_dim), float32
+        The items; of length one with the softmax loss. Their dot product with a user of `transform` is the score.
+    loss_curve_ : list of float
+        The mean loss of each epoch.
+    validation_scores_ : list of float
+        NDCG on what was held out after each epoch; empty without `early_stopping`.
+    n_iter_ : int
+        Epochs that were run.
+    item_ids_ : ndarray of shape (n_items,) or None
+        The item ids, where known.
+    n_features_in_ : int
+        The number of items.
+    feature_names_in_ : ndarray of shape (n_items,)
+        The names of the columns of X, where all are strings.
+
+    See Also
+    --------
+    GraphFilterRecommender : The same graph in closed form.
+    RidgeRecommender : Closed form, often more accurate where the catalog is small.
+
+    Notes
+    -----
+    The values of X do not enter the fit, only where they are positive; they weigh the row that is being answered.
+
+    A step costs two products with the sparse matrix per layer, and as many on the way back: torch's own backward pass
+    is not used. Where the convolution is linear and F enters by a linear map W, propagation and map commute,
+    mean((AᵀA)^l F W) = mean((AᵀA)^l F) W: F is spread once, before training. The softmax over all items takes
+    n_users · n_items · embedding_dim operations an epoch, a block of scores at a time.
+
+    On a CPU a fit has the same bits each time for a given number of threads. Progress is shown by scikit-learn's
+    callbacks, ``set_callbacks(ProgressBar())``, which see each epoch; with `early_stopping` a ``ScoringMonitor`` scores
+    the held-out interactions after each.
+
+    References
+    ----------
+    .. [1] X. He et al., "LightGCN: Simplifying and powering graph convolution network for recommendation", SIGIR 2020.
+    .. [2] P. Veličković et al., "Graph attention networks", ICLR 2018, here without weight matrices.
+    .. [3] S. Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
+    .. [4] J. Yu et al., "XSimGCL: Towards extremely simple graph contrastive learning for recommendation", TKDE 2023.
+    .. [5] L. Sheng et al., "Language representations can be what recommenders need", ICLR 2025.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgnnrec import GNNRecommender
+    >>> X = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]])
+    >>> rec = GNNRecommender(embedding_dim=8, n_recommendations=1).fit(X)
+    >>> rec.predict([[1, 0, 0, 0], [0, 0, 0, 1]])
+    array([[1],
+           [2]])
+    """
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseRecommender._parameter_constraints,
@@ -81,9 +227,12 @@ class GNNRecommender(BaseRecommender):
 
     _how_to_read_items: ClassVar[str] = "item_features='linear' or 'mlp'"
 
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+
     def __init__(
         self,
-        embedding_dim: int = 128,
+        embedding_dim: int = 256,
         *,
         conv: str = "lightgcn",
         n_layers: int = 1,
@@ -91,7 +240,7 @@ class GNNRecommender(BaseRecommender):
         item_features: str | None = "linear",
         id_embedding: bool = True,
         loss: str = "softmax",
-        temperature: float = 0.1,
+        temperature: float = 0.08,
         n_negatives: int | None = None,
         negative_exponent: float = 0.0,
         contrast_weight: float = 0.0,
@@ -99,8 +248,8 @@ class GNNRecommender(BaseRecommender):
         solver: str = "adam",
         alpha: float = 0.0,
         learning_rate_init: float = 0.005,
-        batch_size: int = 8192,
-        max_iter: int = 20,
+        batch_size: int = 16384,
+        max_iter: int = 4,
         tol: float = 1e-4,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -172,7 +321,10 @@ class GNNRecommender(BaseRecommender):
             self._popularity = count_users(seen)
             losses, scores = self.loss_curve_, self.validation_scores_
             self._learn(seen, self._vectors, max_iter=1, start=self._parameters, first_row=self._interactions.shape[0])
-            self.loss_curve_, self.validation_scores_ = losses + self.loss_curve_, scores + self.validation_scores_
+            self.loss_curve_, self.validation_scores_ = (
+                [*losses, *self.loss_curve_],
+                [*scores, *self.validation_scores_],
+            )
             self.n_iter_ = len(self.loss_curve_)
         else:
             self._learn(*self._read_interactions(X), max_iter=1)
@@ -194,7 +346,7 @@ class GNNRecommender(BaseRecommender):
             The softmax weights of the layers, their mean: each row with a history adds up to 1.
         """
         X = self._check_histories(X)
-        _, weights = self._attend(X)
+        _, weights = self._answers.attend(X)
         return sparse.csr_array((weights, X.indices, X.indptr), shape=X.shape)
 
     def _max_epochs(self) -> int:
@@ -221,9 +373,7 @@ class GNNRecommender(BaseRecommender):
 
         self._check_inputs(vectors, start)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        held_out = self._hold_out(X, first_row, seed)
-        train = X - held_out
-        train.eliminate_zeros()
+        train, held_out = self._hold_out(X, first_row, seed)
         with limit_torch_threads():
             device = resolve_device(self.device)
             if start is None:
@@ -232,10 +382,10 @@ class GNNRecommender(BaseRecommender):
                 start = initial_parameters(*shape, self.item_features, self.id_embedding, seed)
             encoder = self._build_encoder(train, vectors, start, device)
             learner = self._build_learner(encoder, train, held_out, first_row, seed)
-            progress = self._train(learner, train, held_out, max_iter, self._fingerprint(train, vectors, start, seed))
+            progress = self._train(learner, train, held_out, max_iter, seed)
             # What was held out joins the graph again: it is part of what is known of users and items.
             encoder = self._build_encoder(X, vectors, encoder.inputs.arrays(), device)
-            for name, value in self._frozen(encoder, X).items():
+            for name, value in self._answers_of(encoder, X).items():
                 setattr(self, name, value)
         self._interactions, self._vectors = X, vectors
         self.loss_curve_, self.validation_scores_ = progress.losses, progress.scores
@@ -254,23 +404,19 @@ class GNNRecommender(BaseRecommender):
                 f"for {shape}."
             )
 
-    def _hold_out(self, X: sparse.csr_array, first_row: int, seed: int) -> sparse.csr_array:
-        """Return what is held out for early stopping, as a matrix of the shape of X."""
-        users = first_row + np.flatnonzero(np.diff(X.indptr)[first_row:] > 1)
-        if not self.early_stopping or not len(users):
-            return sparse.csr_array(X.shape, dtype=np.float32)
-        n_users = max(1, round(self.validation_fraction * len(users)))
-        users = np.sort(np.random.default_rng(seed).permutation(users)[:n_users])
-        _, held_out = hold_out_share(X[users], SCORE_TEST_SIZE, seed)
-        counts = np.zeros(X.shape[0] + 1, dtype=np.int64)
-        counts[users + 1] = np.diff(held_out.indptr)
-        return sparse.csr_array((held_out.data, held_out.indices, np.cumsum(counts)), shape=X.shape)
+    def _hold_out(self, X: sparse.csr_array, first_row: int, seed: int) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Return what is learned from and what is held out for early stopping, both of the shape of X."""
+        if not self.early_stopping:
+            return X, sparse.csr_array(X.shape, dtype=np.float32)
+        parts = hold_out_share_of_users(X[first_row:], self.validation_fraction, SCORE_TEST_SIZE, seed)
+        before = [X[:first_row], sparse.csr_array((first_row, X.shape[1]), dtype=np.float32)]
+        train, held_out = (sparse.vstack(pair, format="csr") for pair in zip(before, parts, strict=True))
+        return train, held_out
 
     def _build_encoder(
         self, X: sparse.csr_array, vectors: np.ndarray | None, parameters: Arrays, device: torch.device
     ) -> GraphEncoder:
-        from skgnnrec.graph import message_passing
-        from skgnnrec.recommenders._gnn_model import GraphEncoder, ItemInputs, normalized_history
+        from skgnnrec.recommenders._gnn_model import GraphEncoder, ItemInputs
 
         item_degrees = degrees(X)[1]
         has_users = item_degrees > 0
@@ -288,7 +434,6 @@ class GNNRecommender(BaseRecommender):
         self, encoder: GraphEncoder, X: sparse.csr_array, held_out: sparse.csr_array, first_row: int, seed: int
     ) -> RankingLearner:
         from skgnnrec.recommenders._gnn_learner import RankingLearner, Validation
-        from skgnnrec.recommenders._gnn_model import normalized_history
 
         history = normalized_history(X, degrees(X)[1])
         rows = np.flatnonzero(np.diff(held_out.indptr))
@@ -309,130 +454,60 @@ class GNNRecommender(BaseRecommender):
         )
 
     def _train(
-        self,
-        learner: RankingLearner,
-        X: sparse.csr_array,
-        held_out: sparse.csr_array,
-        max_iter: int,
-        fingerprint: str,
+        self, learner: RankingLearner, X: sparse.csr_array, held_out: sparse.csr_array, max_iter: int, seed: int
     ) -> Progress:
-        import torch
-
-        from skgnnrec.training import Checkpoint, train
-
-        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.solver](
-            learner.parameters(), lr=self.learning_rate_init, weight_decay=self.alpha
-        )
         users = np.flatnonzero(np.diff(held_out.indptr))
-        epochs: list[Any] = []
-
-        def before_epoch() -> None:
-            epochs.append(self._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=self))
-
-        def after_epoch(progress: Progress) -> bool:
-            return epochs.pop().call_on_fit_task_end(
-                estimator=self,
-                X=X[users] if len(users) else None,
-                y=held_out[users] if len(users) else None,
-                reconstruction_attributes=lambda: self._frozen(learner.encoder, X),
-            )
-
-        return train(
+        return train_estimator(
+            self,
             learner,
-            optimizer,
             max_iter=max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            before_epoch=before_epoch,
-            after_epoch=after_epoch,
-            checkpoint=None if self.checkpoint_dir is None else Checkpoint(self.checkpoint_dir, fingerprint),
+            checkpoint=self._checkpoint(learner, X, seed),
+            reconstruct=lambda: self._answers_of(learner.encoder, X),
+            held_out=(X[users], held_out[users]) if len(users) else (None, None),
         )
 
-    def _frozen(self, encoder: GraphEncoder, X: sparse.csr_array) -> dict[str, Any]:
+    def _checkpoint(self, learner: RankingLearner, X: sparse.csr_array, seed: int) -> Checkpoint | None:
+        from skgnnrec.training import Checkpoint, fingerprint
+
+        if self.checkpoint_dir is None:
+            return None
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {self.random_state!r}.")
+        inputs = learner.encoder.inputs
+        features = [] if inputs.features is None else [inputs.features.cpu().numpy()]
+        arrays = [X.indptr, X.indices, *features, *inputs.arrays().values()]
+        settings = [seed, *(getattr(self, name) for name in STEERING)]
+        return Checkpoint(self.checkpoint_dir, fingerprint(settings, arrays))
+
+    def _answers_of(self, encoder: GraphEncoder, X: sparse.csr_array) -> dict[str, Any]:
         """Return the fitted attributes that answers are made from."""
         import torch
-        import torch.nn.functional as F
 
-        item_degrees = degrees(X)[1]
         with torch.no_grad():
             spread = encoder.spread()
-            items = (F.normalize(spread.items, dim=1) if self.loss == "softmax" else spread.items).cpu().numpy()
-            frozen = {
-                "item_embedding_": round_for_exact_sums(items.T, self.embedding_dim, axis=0).T,
-                "_item_degrees": item_degrees,
-                "_parameters": encoder.inputs.arrays(),
-            }
-            if spread.users is None:
-                scale = inverse_power(item_degrees, 0.5).astype(np.float32)
-                frozen["_projection"] = scale[:, None] * spread.items.cpu().numpy()
-            else:
-                frozen["_item_layers"] = [layer.cpu().numpy() for layer in encoder.layers()[1]]
-        return frozen
+            layers = None if spread.users is None else [layer.cpu().numpy() for layer in encoder.layers()[1]]
+            answers = GraphAnswers(
+                spread.items.cpu().numpy(),
+                layers,
+                degrees(X)[1],
+                cosine=self.loss == "softmax",
+                keep_input=self.keep_input,
+            )
+        learned = encoder.inputs.arrays()
+        return {"item_embedding_": answers.item_embedding, "_answers": answers, "_parameters": learned}
 
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        return self._dot_scorer(self.item_embedding_ if columns is None else self.item_embedding_[columns])
+        return self._answers.scorer(self.item_embedding_ if columns is None else self.item_embedding_[columns])
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         import torch
-        import torch.nn.functional as F
 
         from skgnnrec.recommenders._gnn_model import ItemInputs
 
-        nobody = np.zeros(len(vectors), dtype=bool)
-        inputs = ItemInputs(self._parameters, vectors, nobody, torch.device("cpu"))
+        inputs = ItemInputs(self._parameters, None, np.zeros(0, dtype=bool), torch.device("cpu"))
         with torch.no_grad():
-            items = inputs.mapped(torch.tensor(vectors))
-            items = (F.normalize(items, dim=1) if self.loss == "softmax" else items).numpy()
-        return self._dot_scorer(round_for_exact_sums(items.T, self.embedding_dim, axis=0).T)
-
-    def _dot_scorer(self, items: np.ndarray) -> Scorer:
-        factor = items.T.astype(np.float64)  # for exact sums
-
-        def score(X: sparse.csr_array) -> np.ndarray:
-            scores = np.zeros((X.shape[0], factor.shape[1]), dtype=np.float32)
-            matmul_by_row(self._embed(X), factor, out=scores)
-            return scores
-
-        return score
+            items = inputs.mapped(torch.tensor(vectors)).numpy()
+        return self._answers.scorer(self._answers.comparable(items))
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
-        if self.conv == "attention":
-            users, _ = self._attend(X)
-        else:
-            users = (X @ self._projection) * inverse_power(degrees(X)[0], 0.5).astype(np.float32)[:, None]
-        if self.loss == "softmax":
-            length = np.linalg.norm(users, axis=1, keepdims=True)
-            users = np.divide(users, length, out=np.zeros_like(users), where=length > 0)
-        return users
-
-    def _attend(self, X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
-        """Return users and the weights of their items, a block of histories at a time."""
-        import torch
-
-        from skgnnrec.graph import message_passing
-        from skgnnrec.recommenders._gnn_model import attend, normalized_history
-
-        users = np.zeros((X.shape[0], self.embedding_dim), dtype=np.float32)
-        weights = np.zeros(X.nnz, dtype=np.float32)
-        layers = [torch.tensor(layer) for layer in self._item_layers]
-        with torch.no_grad():
-            for start in range(0, X.shape[0], EMBED_ROWS):
-                rows = slice(start, start + EMBED_ROWS)
-                block = normalized_history(X[rows], self._item_degrees)
-                found, attention = attend(message_passing(block), layers, self.keep_input)
-                users[rows] = found.numpy()
-                weights[X.indptr[start] : X.indptr[start] + block.nnz] = attention.numpy()
-        return users, weights
-
-    def _fingerprint(self, X: sparse.csr_array, vectors: np.ndarray | None, start: Arrays, seed: int) -> str:
-        """Return what tells fits apart: settings that steer a step, and the data."""
-        if self.checkpoint_dir is None:
-            return ""
-        if not isinstance(self.random_state, Integral):
-            raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {self.random_state!r}.")
-        digest = hashlib.sha256(repr([seed, *(getattr(self, name) for name in STEERING)]).encode())
-        arrays = [X.indptr, X.indices, *([] if vectors is None else [vectors])]
-        for array in [*arrays, *(start[name] for name in sorted(start))]:
-            digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:32]
+        return self._answers.embed(X)

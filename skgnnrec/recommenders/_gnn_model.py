@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import sparse
 
-from skgnnrec.graph import MessagePassing, degrees, inverse_power, normalize
+from skgnnrec.graph import MessagePassing
 
-__all__ = ["GraphEncoder", "ItemInputs", "Spread", "attend", "initial_parameters", "normalized_history"]
+__all__ = ["GraphEncoder", "ItemInputs", "Spread", "attend", "initial_parameters"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -30,24 +29,6 @@ class Spread(NamedTuple):
     items: torch.Tensor  # (n_items, dim)
     users: torch.Tensor | None = None  # (n_users, dim)
     first: tuple[torch.Tensor, torch.Tensor] | None = None
-
-
-def normalized_history(X: sparse.csr_array, item_degrees: np.ndarray) -> sparse.csr_array:
-    """Return D_u^{-1/2} X D_i^{-1/2}, the users' degrees from X, the items' from the fit.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-        Histories.
-    item_degrees : ndarray of shape (n_items,)
-        Degrees of the items in the graph.
-
-    Returns
-    -------
-    history : csr_array of shape (n_users, n_items), float32
-        Edge weights.
-    """
-    return normalize(X, inverse_power(degrees(X)[0], 0.5), inverse_power(item_degrees, 0.5))
 
 
 def initial_parameters(

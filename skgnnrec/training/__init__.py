@@ -1,6 +1,6 @@
 """Training: losses, sampling, the loop and its checkpoints. Importing this imports torch."""
 
-from skgnnrec.training._checkpoint import Checkpoint
+from skgnnrec.training._checkpoint import Checkpoint, fingerprint
 from skgnnrec.training._loop import train
 from skgnnrec.training._losses import bpr_loss, contrast_loss, sampled_softmax_loss, softmax_loss
 from skgnnrec.training._progress import Learner, Progress
@@ -15,6 +15,7 @@ __all__ = [
     "contrast_loss",
     "draw_items",
     "draw_unseen_items",
+    "fingerprint",
     "sampled_softmax_loss",
     "softmax_loss",
     "train",

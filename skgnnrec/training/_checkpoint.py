@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from skgnnrec.training._progress import Learner, Progress, put
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "fingerprint"]
+
+
+def fingerprint(settings: Sequence[Any], arrays: Iterable[np.ndarray]) -> str:
+    """Return what tells one fit from another.
+
+    Parameters
+    ----------
+    settings : sequence of str, number, bool or None
+        What steers the training.
+    arrays : iterable of ndarray
+        The data and what training starts from.
+
+    Returns
+    -------
+    fingerprint : str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.sha256(repr(list(settings)).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]
 
 
 class Checkpoint:

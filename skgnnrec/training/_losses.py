@@ -144,6 +144,6 @@ class _WeightedLogSumExp(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         to_users, to_items = ctx.saved_tensors
         return gradient * to_users, gradient * to_items, None

@@ -33,8 +33,10 @@ def batches_of_users(X: sparse.csr_array, batch_size: int, rng: np.random.Genera
     """
     users = rng.permutation(np.flatnonzero(np.diff(X.indptr)))
     ends = np.cumsum(np.diff(X.indptr)[users])
-    n_batches = max(1, round(ends[-1] / batch_size)) if len(users) else 0
-    cuts = np.searchsorted(ends, np.linspace(0, ends[-1], n_batches + 1)[1:-1]) if n_batches else []
+    if not len(users):
+        return
+    n_batches = max(1, round(ends[-1] / batch_size))
+    cuts = np.searchsorted(ends, np.linspace(0, ends[-1], n_batches + 1)[1:-1])
     yield from (batch for batch in np.split(users, cuts) if len(batch))
 
 

@@ -1,0 +1,71 @@
+"""The training of an estimator: its optimizer, and its epochs as tasks that scikit-learn's callbacks see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skgnnrec.training import Checkpoint, Learner, Progress
+
+__all__ = ["train_estimator"]
+
+
+def train_estimator(
+    estimator: Any,
+    learner: Learner,
+    *,
+    max_iter: int,
+    checkpoint: Checkpoint | None,
+    reconstruct: Callable[[], dict[str, Any]],
+    held_out: tuple[Any, Any],
+) -> Progress:
+    """Train with the settings of an estimator, inside the task that its `fit` has begun.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has `solver`, `learning_rate_init`, `alpha`, `tol` and `n_iter_no_change`, and callbacks.
+    learner : Learner
+        What is trained.
+    max_iter : int
+        Epochs at most.
+    checkpoint : Checkpoint or None
+        Where the state of each epoch is kept.
+    reconstruct : callable
+        Returns the attributes of an estimator fitted so far, for callbacks that ask for one.
+    held_out : tuple
+        X and y that callbacks may score; None where nothing is held out.
+
+    Returns
+    -------
+    progress : Progress
+        Losses and scores.
+    """
+    import torch
+
+    from skgnnrec.training import train
+
+    optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
+        learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
+    )
+    epochs: list[Any] = []
+
+    def before_epoch() -> None:
+        epochs.append(estimator._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=estimator))
+
+    def after_epoch(progress: Progress) -> bool:
+        X, y = held_out
+        task = epochs.pop()
+        return task.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=reconstruct)
+
+    return train(
+        learner,
+        optimizer,
+        max_iter=max_iter,
+        tol=estimator.tol,
+        n_iter_no_change=estimator.n_iter_no_change,
+        before_epoch=before_epoch,
+        after_epoch=after_epoch,
+        checkpoint=checkpoint,
+    )

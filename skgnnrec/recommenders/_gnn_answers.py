@@ -1,0 +1,144 @@
+"""What a trained graph answers from: arrays, no torch objects, so that it can be pickled and served."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from skgnnrec.graph import inverse_power, normalized_history, user_scale
+from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
+from skgnnrec.recommenders._base import Scorer
+
+__all__ = ["GraphAnswers"]
+
+BLOCK_USERS = 4096  # histories that attention reads at once
+
+
+class GraphAnswers:
+    """Users from their histories, and their scores of items.
+
+    Parameters
+    ----------
+    items : ndarray of shape (n_items, dim), float32
+        The mean over the layers of each item.
+    layers : list of ndarray of shape (n_items, dim), float32, or None
+        The items layer by layer, where users attend to them; None where a user is the normalised sum of `items`.
+    item_degrees : ndarray of shape (n_items,)
+        Degrees in the graph of the fit.
+    cosine : bool
+        Whether scores are cosines.
+    keep_input : bool
+        Whether layer 0 is part of a user's mean over the layers.
+    """
+
+    def __init__(
+        self,
+        items: np.ndarray,
+        layers: list[np.ndarray] | None,
+        item_degrees: np.ndarray,
+        *,
+        cosine: bool,
+        keep_input: bool,
+    ) -> None:
+        self._cosine, self._keep_input = cosine, keep_input
+        self._item_degrees, self._layers = item_degrees, layers
+        self.item_embedding = self.comparable(items)
+        # The item's part of the edge weights is the same for every user.
+        self._projection = None if layers is not None else inverse_power(item_degrees, 0.5)[:, None] * items
+        if self._projection is not None:
+            self._projection = self._projection.astype(np.float32)
+
+    def comparable(self, items: np.ndarray) -> np.ndarray:
+        """Return items as they are compared with users, rounded so that sums over them are exact.
+
+        Parameters
+        ----------
+        items : ndarray of shape (n_items, dim), float32
+            Items.
+
+        Returns
+        -------
+        items : ndarray of shape (n_items, dim), float32
+            Of length one where scores are cosines.
+        """
+        items = _unit(items) if self._cosine else items
+        return round_for_exact_sums(items.T, items.shape[1], axis=0).T
+
+    def embed(self, X: sparse.csr_array) -> np.ndarray:
+        """Return users.
+
+        Parameters
+        ----------
+        X : csr_array of shape (n_users, n_items)
+            Histories.
+
+        Returns
+        -------
+        users : ndarray of shape (n_users, dim), float32
+            Of length one where scores are cosines; zero for an empty history.
+        """
+        if self._projection is None:
+            users, _ = self.attend(X)
+        else:
+            users = (X @ self._projection) * user_scale(X).astype(np.float32)[:, None]
+        return _unit(users) if self._cosine else users
+
+    def attend(self, X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+        """Return users and how much they attend to each item of the history, a block of histories at a time.
+
+        Parameters
+        ----------
+        X : csr_array of shape (n_users, n_items)
+            Histories.
+
+        Returns
+        -------
+        users : ndarray of shape (n_users, dim), float32
+            The mean over the layers.
+        attention : ndarray of shape (X.nnz,), float32
+            Weights of the items of each user.
+        """
+        import torch
+
+        from skgnnrec.graph import message_passing
+        from skgnnrec.recommenders._gnn_model import attend
+
+        assert self._layers is not None  # asked for attention only
+        layers = [torch.tensor(layer) for layer in self._layers]
+        users = np.zeros((X.shape[0], layers[0].shape[1]), dtype=np.float32)
+        attention = np.zeros(X.nnz, dtype=np.float32)
+        with torch.no_grad():
+            for start in range(0, X.shape[0], BLOCK_USERS):
+                rows = slice(start, start + BLOCK_USERS)
+                graph = message_passing(normalized_history(X[rows], self._item_degrees))
+                found, weights = attend(graph, layers, self._keep_input)
+                users[rows] = found.numpy()
+                attention[X.indptr[start] : X.indptr[start] + len(weights)] = weights.numpy()
+        return users, attention
+
+    def scorer(self, items: np.ndarray) -> Scorer:
+        """Return a function from histories to scores.
+
+        Parameters
+        ----------
+        items : ndarray of shape (n_candidates, dim), float32
+            Candidates, from `comparable`.
+
+        Returns
+        -------
+        score : callable
+            Takes (n_users, n_items) histories, returns a new float32 array of shape (n_users, n_candidates).
+        """
+        factor = items.T.astype(np.float64)  # for exact sums
+
+        def score(X: sparse.csr_array) -> np.ndarray:
+            scores = np.zeros((X.shape[0], factor.shape[1]), dtype=np.float32)
+            matmul_by_row(self.embed(X), factor, out=scores)
+            return scores
+
+        return score
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)

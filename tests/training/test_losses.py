@@ -1,0 +1,88 @@
+"""Losses against their formulas, value and gradient."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from skgnnrec.training import _losses, bpr_loss, contrast_loss, sampled_softmax_loss, softmax_loss
+
+
+@pytest.fixture
+def batch():
+    """Return users, items, and the user and the item of seven interactions; the first user has none."""
+    generator = torch.Generator().manual_seed(0)
+    users, items = (torch.randn(n, 4, generator=generator, dtype=torch.float64).requires_grad_() for n in (5, 11))
+    rows = torch.tensor([1, 1, 2, 3, 3, 3, 4])
+    columns = torch.tensor([0, 5, 10, 2, 3, 4, 4])
+    return users, items, rows, columns
+
+
+def full_softmax(users, items, rows, columns, temperature):
+    """Return the softmax loss with users x items in memory."""
+    scores = torch.log_softmax(users @ items.T / temperature, dim=1)
+    return -scores[rows, columns].mean()
+
+
+def test_bpr_of_equal_scores_is_log_two():
+    assert float(bpr_loss(torch.zeros(3), torch.zeros(3, 2))) == pytest.approx(math.log(2))
+
+
+def test_bpr_by_hand():
+    loss = bpr_loss(torch.tensor([1.0, 0.0]), torch.tensor([[0.0], [2.0]]))
+    assert float(loss) == pytest.approx((math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))) / 2)
+
+
+def test_bpr_without_a_negative_costs_nothing():
+    positive = torch.tensor([1.0], requires_grad=True)
+    loss = bpr_loss(positive, torch.tensor([[-torch.inf]]))
+    loss.backward()
+    assert (loss.item(), positive.grad.item()) == (0.0, 0.0)
+
+
+def test_sampled_softmax_by_hand():
+    positive, negative = torch.tensor([1.0, 2.0]), torch.tensor([[0.0, 0.5]])
+    loss = sampled_softmax_loss(positive, negative, torch.tensor([0, 0]))
+    expected = [-math.log(math.exp(s) / (math.exp(s) + 1 + math.exp(0.5))) for s in (1.0, 2.0)]
+    assert float(loss) == pytest.approx(np.mean(expected))
+
+
+def test_sampled_softmax_without_negatives_costs_nothing():
+    loss = sampled_softmax_loss(torch.tensor([1.0]), torch.full((1, 3), -torch.inf), torch.tensor([0]))
+    assert float(loss) == 0.0
+
+
+@pytest.mark.parametrize("block_bytes", [1, 100, 1 << 25])
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_softmax_in_blocks_is_softmax(monkeypatch, batch, temperature, block_bytes):
+    monkeypatch.setattr(_losses, "BLOCK_BYTES", block_bytes)
+    users, items, rows, columns = batch
+    positive = (users[rows] * items[columns]).sum(dim=1) / temperature
+    loss = softmax_loss(users, items, positive, rows, temperature)
+    expected = full_softmax(users, items, rows, columns, temperature)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    found, wanted = (torch.autograd.grad(value, (users, items)) for value in (loss, expected))
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_softmax_of_large_scores_is_finite():
+    users, items = torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]])
+    assert float(softmax_loss(users, items, torch.tensor([1e4]), torch.tensor([0]), 1.0)) == 0.0
+
+
+def test_contrast_of_a_view_with_itself_is_small_and_with_another_large():
+    nodes = torch.eye(4, dtype=torch.float64)
+    assert float(contrast_loss(nodes, nodes, 0.1)) == pytest.approx(math.log(1 + 3 * math.exp(-10)), rel=1e-3)
+    assert float(contrast_loss(nodes, nodes.flip(0), 0.1)) > 9
+
+
+@given(st.floats(0.1, 10.0), st.floats(0.1, 10.0))
+def test_contrast_knows_directions_only(a, b):
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(5, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    assert float(contrast_loss(a * first, b * second, 0.2)) == pytest.approx(float(contrast_loss(first, second, 0.2)))
