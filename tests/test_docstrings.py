@@ -13,6 +13,7 @@ numpydoc_validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is
 WITH_EXAMPLES = [
     "skgnnrec",
     "skgnnrec.datasets",
+    "skgnnrec.inspection",
     "skgnnrec.metrics",
     "skgnnrec.model_selection",
     "skgnnrec.online",

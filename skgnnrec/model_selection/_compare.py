@@ -12,13 +12,12 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, validate_params
 
-from skgnnrec.catalog import ItemCatalog
+from skgnnrec._recommended import chosen, hide_share, recommend_positions
 from skgnnrec.metrics import ranking_metrics
 from skgnnrec.model_selection._bootstrap import BOOTSTRAP_CONSTRAINTS, intervals, pair_table, resample
 from skgnnrec.model_selection._cost import Cost, Stopwatch
 from skgnnrec.model_selection._floors import add_floors
 from skgnnrec.model_selection._same_users import SameUsers
-from skgnnrec.model_selection._split_interactions import split_interactions
 from skgnnrec.recommenders import TableRecommender
 
 NAMES = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
@@ -244,7 +243,7 @@ def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Ite
     for train, test in (SameUsers() if cv is None else check_cv(cv)).split(X):
         histories = _safe_indexing(X, test)
         if y is None:
-            histories, held_out = split_interactions(histories, test_size=test_size, random_state=random_state)
+            histories, held_out = hide_share(histories, test_size, random_state)
         else:
             held_out = _safe_indexing(y, test)
         if not np.isin(test, train).any():
@@ -261,13 +260,10 @@ def _fit_and_recommend(
     watch = Stopwatch()
     estimator.fit(X_train)
     watch.lap()
-    recommender = getattr(estimator, "best_estimator_", estimator)
-    found, scores = recommender.recommend(histories, k, items=items)
+    recommender = chosen(estimator)
+    lists = recommend_positions(recommender, histories, k, items)
     watch.lap()
-    cost = watch.stop(recommender)
-    ids = recommender.item_ids_
-    positions = found if ids is None else ItemCatalog(ids, ids=ids).positions(found)
-    return np.where(np.isneginf(scores), -1, positions), cost
+    return lists, watch.stop(recommender)
 
 
 def _square(p_values: pd.Series, names: list[str]) -> pd.DataFrame:
