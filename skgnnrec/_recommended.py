@@ -14,8 +14,9 @@ __all__ = ["chosen", "hide_share", "recommend_positions"]
 
 
 def chosen(estimator: Any) -> Any:
-    """Return the recommender that a search has chosen, or the recommender itself."""
-    return getattr(estimator, "best_estimator_", estimator)
+    """Return the fitted recommender of a matrix inside a search or a `TableRecommender`, or the recommender itself."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    return getattr(estimator, "recommender_", estimator)
 
 
 def recommend_positions(recommender: Any, X: Any, k: int, items: Any = None) -> NDArray[np.int64]:

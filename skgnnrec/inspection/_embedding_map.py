@@ -105,7 +105,8 @@ class EmbeddingMapDisplay:
         Parameters
         ----------
         estimator : BaseRecommender
-            A fitted recommender with an `item_embedding_` of two or more dimensions.
+            A fitted recommender with an `item_embedding_` of two or more dimensions; also a search over one, or a
+            `TableRecommender`.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
             Interactions: items are coloured by how many users have them, where there are no groups.
         method : {"pca", "umap"}, default="pca"
@@ -295,8 +296,8 @@ class EmbeddingMapDisplay:
             zorder=10,
         )
         annotation.set_in_layout(False)
-        # The canvas holds its callbacks weakly: the display must live as long as the figure is looked at.
-        self.figure_.canvas.mpl_connect("motion_notify_event", self._on_move)
+        # Of methods the canvas holds weak references, which would end with a display that nobody keeps.
+        self.figure_.canvas.mpl_connect("motion_notify_event", lambda event: self._on_move(event))
         return annotation
 
     def _on_move(self, event: Any) -> None:

@@ -66,7 +66,8 @@ class LongTailDisplay:
         Parameters
         ----------
         estimator : BaseRecommender or dict of str to BaseRecommender
-            Fitted recommenders, by name where there are several.
+            Fitted recommenders, by name where there are several; also searches over them, and `TableRecommender`, whose
+            matrix of histories is its `interactions_`.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
             The histories, which recommendations and popularity are made from.
         k : int, default=10

@@ -94,7 +94,8 @@ class MetricOverKDisplay:
         Parameters
         ----------
         estimator : BaseRecommender or dict of str to BaseRecommender
-            Fitted recommenders, by name where there are several.
+            Fitted recommenders, by name where there are several; also searches over them, and `TableRecommender`, whose
+            matrix of histories is its `interactions_`.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
             The histories.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
@@ -188,7 +189,10 @@ class MetricOverKDisplay:
             band = self.ax_.fill_between(self.k_values, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
             self.bands_.append(band)
         self.ax_.grid(alpha=0.3)
-        self.ax_.set(xlabel="Length of the list, k", ylabel=f"{METRIC_NAMES[self.metric]}@k (mean over users, 95 %)")
+        self.ax_.set(
+            xlabel="Length of the list, k",
+            ylabel=f"{METRIC_NAMES.get(self.metric, self.metric)}@k (mean over users, 95 %)",
+        )
         self.ax_.set_ylim(bottom=0)
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         legend_above(self.ax_, len(names))

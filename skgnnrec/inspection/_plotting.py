@@ -17,7 +17,6 @@ GREY = "#999999"
 # In black and white, and where there are more lines than colours, markers and dashes still differ.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
-METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 METRIC_NAMES = {
     "ndcg": "NDCG",
     "recall": "Recall",
@@ -78,8 +77,9 @@ def as_named(given: Any, name: str | None) -> dict[str, Any]:
 
 
 def check_metric(metric: str) -> None:
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
+    known = list(ranking_metrics([[1]], [[0]]))
+    if metric not in known:
+        raise ValueError(f"metric must be one of {', '.join(known)}; got {metric!r}.")
 
 
 def hold_out(X: Any, y: Any) -> tuple[Any, Any]:

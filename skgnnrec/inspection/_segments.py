@@ -105,7 +105,8 @@ class SegmentDisplay:
         Parameters
         ----------
         estimator : BaseRecommender or dict of str to BaseRecommender
-            Fitted recommenders, by name where there are several.
+            Fitted recommenders, by name where there are several; also searches over them, and `TableRecommender`, whose
+            matrix of histories is its `interactions_`.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
             The histories.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
@@ -255,7 +256,9 @@ class SegmentDisplay:
         self.ax_.set_xticks(places, labels)
         self.ax_.grid(axis="y", alpha=0.3)
         at_k = "" if self.k is None else f"@{self.k}"
-        self.ax_.set(xlabel=self.x_label, ylabel=f"{METRIC_NAMES[self.metric]}{at_k} (mean over users, 95 %)")
+        self.ax_.set(
+            xlabel=self.x_label, ylabel=f"{METRIC_NAMES.get(self.metric, self.metric)}{at_k} (mean over users, 95 %)"
+        )
         self.ax_.set_ylim(bottom=0)
         legend_above(self.ax_, n_bars)
         return self

@@ -30,6 +30,7 @@ class Resampled(NamedTuple):
     pairs: list[tuple[int, int]]
     means: NDArray[np.float64]  # (n_resamples + 1, n_recommenders), the users themselves first
     squares: NDArray[np.float64]  # (n_resamples + 1, n_pairs)
+    n_differing: NDArray[np.int64]  # (n_pairs,), users who have not the same value with both
 
 
 @validate_params({"values": [Mapping, pd.DataFrame], **BOOTSTRAP_CONSTRAINTS}, prefer_skip_nested_validation=True)
@@ -46,7 +47,9 @@ def paired_bootstrap(
     Users are drawn with replacement, the same ones for all recommenders. The interval of a difference of means is that
     of its quantiles over the draws (percentile bootstrap [1]_). The p-value is that of the two-sided test of no
     difference by the studentised statistic t = d̄ / s, with d̄ the mean and s the standard deviation of the users'
-    differences: the share of draws b, and of the data themselves, with ``|d̄_b - d̄| / s_b >= |t|`` [2]_.
+    differences: the share of draws b, and of the data themselves, with ``|d̄_b - d̄| / s_b >= |t|`` [2]_. It is never
+    below ``2 ** (1 - n)``, the smallest that a randomisation test of n users who differ could give: a bootstrap of a
+    handful of users knows no doubt.
 
     Parameters
     ----------
@@ -133,7 +136,8 @@ def resample(values: NDArray[np.float64], n_resamples: int, random_state: Any) -
 
     sums = map_in_threads(draw, zip(seeds, sizes, strict=True))
     means = np.concatenate([columns.sum(axis=0, keepdims=True), *sums]) / n_users
-    return Resampled(pairs, means[:, :n_columns], means[:, n_columns:])
+    n_differing = np.count_nonzero(columns[:, n_columns:], axis=0)
+    return Resampled(pairs, means[:, :n_columns], means[:, n_columns:], n_differing)
 
 
 def intervals(draws: NDArray[np.float64], confidence_level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -147,7 +151,7 @@ def pair_table(resampled: Resampled, names: list[Any], confidence_level: float, 
     first, second = np.array(resampled.pairs).T
     differences = resampled.means[:, first] - resampled.means[:, second]  # (n_resamples + 1, n_pairs)
     low, high = intervals(differences[1:], confidence_level)
-    p_values = _p_values(differences, resampled.squares)
+    p_values = np.maximum(_p_values(differences, resampled.squares), 2.0 ** (1 - np.maximum(resampled.n_differing, 1)))
     return pd.DataFrame(
         {
             "difference": differences[0],

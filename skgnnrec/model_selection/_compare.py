@@ -20,7 +20,6 @@ from skgnnrec.model_selection._floors import add_floors
 from skgnnrec.model_selection._same_users import SameUsers
 from skgnnrec.recommenders import TableRecommender
 
-NAMES = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 MIB = 1 << 20
 
 Split = tuple[Any, Any, Any, NDArray[np.intp]]
@@ -193,9 +192,9 @@ def _metrics(scoring: Any, k: int) -> Metrics:
     if isinstance(scoring, Mapping) and scoring:
         return lambda y, lists: {name: _check_users(name, f(y, lists), len(lists)) for name, f in scoring.items()}
     names = [scoring] if isinstance(scoring, str) else list(scoring)
-    unknown = [name for name in names if name not in NAMES]
-    if unknown or not names:
-        raise ValueError(f"scoring must name some of {', '.join(NAMES)}, or map names to functions; got {scoring!r}.")
+    known = list(ranking_metrics([[1]], [[0]]))  # asked before anything is fitted
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"scoring must name some of {', '.join(known)}, or map names to functions; got {scoring!r}.")
 
     def measure(y: Any, lists: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         values = ranking_metrics(y, lists, average=False)

@@ -1,5 +1,6 @@
 """The map of the catalog."""
 
+import gc
 import sys
 
 import numpy as np
@@ -59,6 +60,17 @@ def test_pointer_shows_the_text_of_the_nearest_item(vectors, assert_legible):
     display.coordinates = display.coordinates + 1e6  # far from every point that is drawn
     assert not point_at(display, 3).get_visible()
     assert_legible(display)
+
+
+def test_pointer_works_on_a_display_that_nobody_keeps(vectors, pyplot):
+    class Forgotten:
+        coordinates = EmbeddingMapDisplay.from_predictions(vectors, texts=["text"] * 30).coordinates
+        figure_ = pyplot.gcf()
+        ax_ = pyplot.gca()
+        annotation_ = ax_.texts[0]
+
+    gc.collect()
+    assert point_at(Forgotten, 3).get_visible()
 
 
 def test_long_texts_are_cut(vectors):

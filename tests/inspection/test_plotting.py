@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from skgnnrec import RidgeRecommender
+from skgnnrec import RidgeRecommender, TableRecommender
 from skgnnrec.inspection import (
     AccuracyOverTimeDisplay,
     EmbeddingMapDisplay,
@@ -59,6 +59,13 @@ def test_one_recommender_goes_by_its_class_and_a_search_by_its_choice(draw, pair
     assert display.ax_.get_xlabel()
     names = getattr(display, "means", getattr(display, "curves", getattr(display, "frequency", {"GridSearchCV"})))
     assert set(names) == {"GridSearchCV"}
+
+
+@pytest.mark.parametrize("draw", [draw for name, draw in DRAW.items() if "Time" not in name])
+def test_tables_are_drawn_by_their_matrix(draw, tastes):
+    table = TableRecommender(RidgeRecommender(), user="user_id", item="item_id").fit(tastes.events)
+    display = draw(table, (table.interactions_, table.interactions_))
+    assert display.ax_.get_xlabel()
 
 
 @pytest.mark.parametrize("draw", [draw for name, draw in DRAW.items() if "Time" not in name])

@@ -32,7 +32,10 @@ def test_differences_and_order(values):
     means = values.mean()
     assert_allclose(pairs["difference"], [means[a] - means[b] for a, b in pairs.index], atol=1e-12)
     assert (pairs["low"] <= pairs["high"]).all()
-    assert pairs["p_value"].between(1 / 51, 1).all()
+    n_differing = [np.count_nonzero(values[a] != values[b]) for a, b in pairs.index]
+    smallest = np.maximum(1 / 51, 0.5 ** (np.maximum(n_differing, 1) - 1))
+    assert (pairs["p_value"] >= smallest).all()
+    assert (pairs["p_value"] <= 1).all()
     assert (pairs["p_corrected"] >= pairs["p_value"]).all()
     assert (pairs["p_corrected"] <= 1).all()
 
@@ -61,10 +64,16 @@ def test_a_constant_difference_is_certain():
 
 
 def test_a_few_users_prove_nothing():
-    # Three of a hundred users differ, all in one direction: the share of draws without any of them bounds the p-value.
+    # Three of a hundred users differ, all in one direction.
     values = pd.DataFrame({"a": np.zeros(100), "b": np.zeros(100)})
     values.loc[:2, "a"] = 1.0
-    assert paired_bootstrap(values).iloc[0]["p_value"] > 0.97**100
+    assert paired_bootstrap(values).iloc[0]["p_value"] >= 0.25  # all eight signs of three differences: 2 / 2**3
+
+
+@pytest.mark.parametrize(("n_users", "expected"), [(1, 1), (2, 0.5), (5, 1 / 16)])
+def test_a_handful_of_users_never_is_certain(n_users, expected):
+    values = {"a": np.full(n_users, 0.5), "b": np.zeros(n_users)}
+    assert paired_bootstrap(values, n_resamples=999).iloc[0]["p_value"] == expected
 
 
 def test_close_to_the_t_test_where_there_are_many_users():
