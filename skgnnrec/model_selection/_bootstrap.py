@@ -148,7 +148,7 @@ def intervals(draws: NDArray[np.float64], confidence_level: float) -> tuple[NDAr
 
 def pair_table(resampled: Resampled, names: list[Any], confidence_level: float, correction: str | None) -> pd.DataFrame:
     """Return the differences of all pairs with their intervals and p-values."""
-    first, second = np.array(resampled.pairs).T
+    first, second = np.array(resampled.pairs, dtype=np.intp).reshape(-1, 2).T  # none where there is one recommender
     differences = resampled.means[:, first] - resampled.means[:, second]  # (n_resamples + 1, n_pairs)
     low, high = intervals(differences[1:], confidence_level)
     p_values = np.maximum(_p_values(differences, resampled.squares), 2.0 ** (1 - np.maximum(resampled.n_differing, 1)))
@@ -160,7 +160,9 @@ def pair_table(resampled: Resampled, names: list[Any], confidence_level: float, 
             "p_value": p_values,
             "p_corrected": _holm(p_values) if correction == "holm" else p_values,
         },
-        index=pd.MultiIndex.from_tuples([(names[a], names[b]) for a, b in resampled.pairs], names=["first", "second"]),
+        index=pd.MultiIndex.from_arrays(
+            [[names[a] for a in first], [names[b] for b in second]], names=["first", "second"]
+        ),
     )
 
 

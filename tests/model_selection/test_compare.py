@@ -123,6 +123,12 @@ def test_floors_come_with_what_they_need(pair, catalog, encoder):
     assert set(own.index) == {"most taken", "r"}
 
 
+def test_a_floor_alone_is_a_table_of_one_row(pair):
+    table = compare_recommenders({"most taken": PopularityRecommender()}, *pair, **FAST)
+    assert table.index.tolist() == ["most taken"]
+    assert table["p_value"].isna().all(axis=None)
+
+
 def test_each_kind_of_vectors_has_its_floor(pair, catalog, encoder, titles):
     vectors = ItemCatalog(TfidfVectorizer().fit_transform(titles).toarray(), ids=catalog.ids)
     estimators = {
