@@ -10,7 +10,15 @@ import pytest
 numpydoc_validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is in the lint extra")
 
 # What users call carries an example; so need not members of a class, base classes and building blocks.
-WITH_EXAMPLES = ["skgnnrec", "skgnnrec.datasets", "skgnnrec.metrics", "skgnnrec.model_selection", "skgnnrec.text"]
+WITH_EXAMPLES = [
+    "skgnnrec",
+    "skgnnrec.datasets",
+    "skgnnrec.inspection",
+    "skgnnrec.metrics",
+    "skgnnrec.model_selection",
+    "skgnnrec.online",
+    "skgnnrec.text",
+]
 PACKAGES = [*WITH_EXAMPLES, "skgnnrec.exceptions", "skgnnrec.graph", "skgnnrec.ranking", "skgnnrec.recommenders"]
 
 

@@ -1,0 +1,283 @@
+"""Several recommenders on one protocol: accuracy with its uncertainty, and cost."""
+
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, validate_params
+
+from skgnnrec._recommended import chosen, hide_share, recommend_positions
+from skgnnrec.metrics import ranking_metrics
+from skgnnrec.model_selection._bootstrap import BOOTSTRAP_CONSTRAINTS, intervals, pair_table, resample
+from skgnnrec.model_selection._cost import Cost, Stopwatch
+from skgnnrec.model_selection._floors import add_floors
+from skgnnrec.model_selection._same_users import SameUsers
+from skgnnrec.recommenders import TableRecommender
+
+MIB = 1 << 20
+
+Split = tuple[Any, Any, Any, NDArray[np.intp]]
+Metrics = Callable[[Any, NDArray[np.int64]], dict[str, NDArray[np.float64]]]
+
+
+@validate_params(
+    {
+        "estimators": [Mapping],
+        "X": ["array-like", "sparse matrix"],
+        "y": ["array-like", "sparse matrix", None],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), None],
+        "scoring": [str, list, tuple, Mapping],
+        "k": [Interval(Integral, 1, None, closed="left")],
+        "test_size": [Interval(RealNotInt, 0, 1, closed="neither"), Interval(Integral, 1, None, closed="left")],
+        "items": ["array-like", None],
+        **BOOTSTRAP_CONSTRAINTS,
+        "return_users": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def compare_recommenders(
+    estimators: Mapping[str, Any],
+    X: Any,
+    y: Any = None,
+    *,
+    cv: Any = None,
+    scoring: Any = ("ndcg", "recall"),
+    k: int = 10,
+    test_size: float = 0.2,
+    items: Any = None,
+    n_resamples: int = 9999,
+    confidence_level: float = 0.95,
+    correction: str | None = "holm",
+    random_state: Any = 0,
+    return_users: bool = False,
+) -> Any:
+    """Fit recommenders on the same data and say which is better, how surely, and at what cost.
+
+    All of them rank the same candidates for the same users, and are measured on the same held-out interactions. The
+    floors are always among them: `PopularityRecommender` as "popularity", unless it is one of the estimators, and,
+    where an estimator has `items` with vectors or an encoder, the cosine to the mean vector of the history as
+    "text cosine".
+
+    Parameters
+    ----------
+    estimators : dict of str to BaseRecommender
+        The recommenders by name, or searches over them (``GridSearchCV``, ...); they are cloned.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+        The interactions.
+    y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
+        The held-out interactions. None hides a seeded share of each row of `X`, and the rest is the history.
+    cv : int, cross-validation splitter or None, default=None
+        Which users are held out. None fits on the histories of all users and answers the same. A number of folds or a
+        splitter (over rows) fits on the rows of the others; the users of all folds count together.
+    scoring : str, list of str or dict of str to callable, default=("ndcg", "recall")
+        What is measured: names of `ranking_metrics`, or functions that take the held-out interactions and the lists,
+        ``f(y_true, recommended)``, and return a value for each user, such as
+        ``functools.partial(ndcg_at_k, k=5, average=False)``. The first one is tested.
+    k : int, default=10
+        Length of the lists.
+    test_size : float in (0, 1) or int >= 1, default=0.2
+        Share or number of each user's interactions to hide where `y` is None.
+    items : array-like of shape (n_candidates,), default=None
+        The candidates, by id where ids are known and by position elsewhere, for instance the cold items. None ranks
+        all.
+    n_resamples : int, default=9999
+        Draws of the bootstrap.
+    confidence_level : float, default=0.95
+        Of the intervals of the means, in (0, 1).
+    correction : {"holm"} or None, default="holm"
+        How p-values are corrected for the number of pairs, see `paired_bootstrap`.
+    random_state : int, RandomState instance or None, default=0
+        Seeds what is hidden and the bootstrap.
+    return_users : bool, default=False
+        Whether to return each user's values too.
+
+    Returns
+    -------
+    table : DataFrame with one row per recommender
+        Best first by the first metric. Its columns have two levels:
+
+        - a metric, such as "ndcg@10": `mean` over users with held-out interactions, and the ends `low` and `high` of
+          its interval (percentile bootstrap over users);
+        - "p_value": a column for each recommender: the p-value of the test that the two do not differ in the first
+          metric (paired bootstrap over users, corrected);
+        - "cost": `fit_s` and `recommend_s`, seconds of one fit and of recommending to all users of a split, means over
+          splits; `peak_mib`, how much more memory the process held at most during both than before, in MiB (the
+          largest over splits; nan but on Linux); and `model_mib`, the size of the fitted recommender's pickle, item
+          data included (nan where it cannot be pickled).
+    users : DataFrame of shape (n_users, n_metrics * n_recommenders)
+        With ``return_users=True``: the metrics of each user with held-out interactions, by (metric, recommender). Users
+        who are tested several times have the mean.
+
+    Raises
+    ------
+    TypeError
+        If an estimator is no recommender of a matrix.
+    ValueError
+        If `X` and `y` do not fit together, or nobody has held-out interactions.
+
+    See Also
+    --------
+    paired_bootstrap : The intervals of the differences.
+    SameUsers : For searches over the settings of one recommender.
+
+    Notes
+    -----
+    Users are the unit of resampling, so the intervals say what other users like these would give, with these fitted
+    models; they do not cover what other training data would change. But for the costs, the result is the same to the
+    bit in every call with the same seed. Times are of one run, beside whatever else the machine does. Memory that the
+    process had freed but kept before a fit may be used again without showing in `peak_mib`: for exact figures, measure
+    each recommender in a process of its own.
+
+    With a log, compare on its matrix: ``TableRecommender(...).fit(log).interactions_`` has its weights and recency.
+
+    Examples
+    --------
+    >>> from skgnnrec import RidgeRecommender
+    >>> from skgnnrec.datasets import make_interactions
+    >>> from skgnnrec.model_selection import compare_recommenders
+    >>> X = make_interactions(300, 60, n_interactions=3000, random_state=0).interactions
+    >>> table = compare_recommenders({"ridge": RidgeRecommender()}, X)
+    >>> table.index.tolist()
+    ['ridge', 'popularity']
+    >>> bool(table.loc["ridge", ("p_value", "popularity")] < 0.01)
+    True
+    """
+    _check_estimators(estimators)
+    measure = _metrics(scoring, k)
+    compared = add_floors(estimators)
+    users, costs = _run(compared, _splits(X, y, cv, test_size, random_state), measure, k, items)
+    if isinstance(X, pd.DataFrame):
+        users.index = X.index[users.index]
+    metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
+    first = users[metrics[0]].mean().sort_values(ascending=False, kind="stable")
+    names = list(first.index)
+    blocks = {}
+    for metric in metrics:
+        resampled = resample(users[metric][names].to_numpy(), n_resamples, random_state)
+        low, high = intervals(resampled.means[1:], confidence_level)
+        blocks[metric] = pd.DataFrame({"mean": resampled.means[0], "low": low, "high": high}, index=names)
+        if metric == metrics[0]:
+            p_values = pair_table(resampled, names, confidence_level, correction)["p_corrected"]
+    blocks["p_value"] = _square(p_values, names)
+    blocks["cost"] = pd.DataFrame({name: _mean_cost(costs[name]) for name in names}).T
+    table = pd.concat(blocks, axis=1)
+    table.index.name = "recommender"
+    return (table, users) if return_users else table
+
+
+def _check_estimators(estimators: Mapping[str, Any]) -> None:
+    if not estimators:
+        raise ValueError("estimators must hold at least one recommender; got none.")
+    for name, estimator in estimators.items():
+        if isinstance(estimator, TableRecommender):
+            raise TypeError(
+                f"estimators must recommend from a matrix; got a TableRecommender as {name!r}. Compare what is its "
+                "`recommender` parameter on the matrix that is its `interactions_`."
+            )
+        if not hasattr(getattr(estimator, "estimator", estimator), "recommend"):
+            raise TypeError(
+                f"estimators must be recommenders, or searches over recommenders; got {type(estimator).__name__} as "
+                f"{name!r}."
+            )
+
+
+def _metrics(scoring: Any, k: int) -> Metrics:
+    """Return a function from held-out interactions and lists to each user's metrics by name."""
+    if isinstance(scoring, Mapping) and scoring:
+        return lambda y, lists: {name: _check_users(name, f(y, lists), len(lists)) for name, f in scoring.items()}
+    names = [scoring] if isinstance(scoring, str) else list(scoring)
+    known = list(ranking_metrics([[1]], [[0]]))  # asked before anything is fitted
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"scoring must name some of {', '.join(known)}, or map names to functions; got {scoring!r}.")
+
+    def measure(y: Any, lists: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        values = ranking_metrics(y, lists, average=False)
+        return {f"{name}@{k}": values[name] for name in names}
+
+    return measure
+
+
+def _check_users(name: str, values: Any, n_users: int) -> NDArray[np.float64]:
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != (n_users,):
+        raise ValueError(
+            f"scoring must return a value for each user, shape ({n_users},); {name!r} returned shape {values.shape}. "
+            "The metrics do so with average=False."
+        )
+    return values
+
+
+def _run(
+    estimators: dict[str, Any], splits: Iterator[Split], measure: Metrics, k: int, items: Any
+) -> tuple[pd.DataFrame, dict[str, list[Cost]]]:
+    """Return the metrics of each user who has held-out interactions, by row, and the costs of each split."""
+    parts: list[pd.DataFrame] = []
+    costs: dict[str, list[Cost]] = {name: [] for name in estimators}
+    for X_train, histories, held_out, rows in splits:
+        values: dict[tuple[str, str], NDArray[np.float64]] = {}
+        for name, estimator in estimators.items():
+            lists, cost = _fit_and_recommend(clone(estimator), X_train, histories, k, items)
+            costs[name].append(cost)
+            values |= {(metric, name): per_user for metric, per_user in measure(held_out, lists).items()}
+        parts.append(pd.DataFrame(values, index=rows))
+    users = pd.concat(parts).groupby(level=0).mean().dropna()
+    if not len(users):
+        raise ValueError("y must hold something for at least one user, or nothing can be compared; got no such user.")
+    metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
+    return users[[(metric, name) for metric in metrics for name in estimators]], costs
+
+
+def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Iterator[Split]:
+    """Yield what to fit on, the histories to answer, what is held out from them, and the rows of these users."""
+    if y is not None and np.shape(y) != np.shape(X):
+        raise ValueError(f"y has shape {np.shape(y)}, X {np.shape(X)}: held-out interactions stand in the same cells.")
+    if isinstance(X, pd.DataFrame) and isinstance(y, pd.DataFrame) and list(X.columns) != list(y.columns):
+        raise ValueError("y must have the columns of X, in that order; got others.")
+    for train, test in (SameUsers() if cv is None else check_cv(cv)).split(X):
+        histories = _safe_indexing(X, test)
+        if y is None:
+            histories, held_out = hide_share(histories, test_size, random_state)
+        else:
+            held_out = _safe_indexing(y, test)
+        if not np.isin(test, train).any():
+            yield _safe_indexing(X, train), histories, held_out, test
+        elif np.array_equal(train, test):
+            yield histories, histories, held_out, test
+        else:
+            raise ValueError("cv must test either users that are not in the training part, or all of those that are.")
+
+
+def _fit_and_recommend(
+    estimator: Any, X_train: Any, histories: Any, k: int, items: Any
+) -> tuple[NDArray[np.int64], Cost]:
+    watch = Stopwatch()
+    estimator.fit(X_train)
+    watch.lap()
+    recommender = chosen(estimator)
+    lists = recommend_positions(recommender, histories, k, items)
+    watch.lap()
+    return lists, watch.stop(recommender)
+
+
+def _square(p_values: pd.Series, names: list[str]) -> pd.DataFrame:
+    square = pd.DataFrame(np.nan, index=names, columns=names)
+    firsts, seconds = (p_values.index.get_level_values(level) for level in (0, 1))
+    for first, second, p_value in zip(firsts, seconds, p_values, strict=True):
+        square.loc[first, second] = square.loc[second, first] = p_value
+    return square
+
+
+def _mean_cost(costs: list[Cost]) -> dict[str, float]:
+    fit_s, recommend_s, peak, model = np.array(costs).T
+    return {
+        "fit_s": fit_s.mean(),
+        "recommend_s": recommend_s.mean(),
+        "peak_mib": peak.max() / MIB,
+        "model_mib": model.max() / MIB,
+    }
