@@ -24,7 +24,7 @@ class HeldOutRanking(NamedTuple):
     held_out : csr_array of shape (n_users, n_columns)
         What they should find.
     recommended : ndarray of shape (n_users, n), int64
-        Positions of items, best first, padded with -1.
+        Positions of items, best first, padded with -1; empty for users with nothing held out.
     item_counts : ndarray of shape (n_items,)
         How many users of the fit have each item.
 

@@ -205,7 +205,8 @@ def auc_at(k: int = 10, *, segment: str | None = None) -> RankingScorer:
 def coverage_at(k: int = 10, *, segment: str | None = None) -> RankingScorer:
     """Return a scorer: catalog coverage of the first k items.
 
-    Of a segment of items, it is the share of that segment; of users, what their lists show.
+    Of a segment of items, it is the share of that segment; of users, what their lists show. Users with nothing held out
+    are not ranked.
 
     Parameters
     ----------

@@ -251,7 +251,8 @@ class BaseRecommender(
         -------
         ranking : HeldOutRanking
             Histories, held-out interactions, lists of positions, and how many users of the fit have each item: what
-            scorers read, and all metrics can be computed from.
+            scorers read, and all metrics can be computed from. Users with nothing held out are not ranked, their lists
+            are empty.
         """
         X = self._check_histories(X)
         n = self.n_recommendations if n_recommendations is None else n_recommendations
@@ -261,7 +262,10 @@ class BaseRecommender(
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:
             y = self._check_held_out(y, X.shape)
-        positions, _ = rank_in_blocks(self._scorer(None), X, n, n_columns=X.shape[1], seen=X)
+        positions = np.full((X.shape[0], n), -1)
+        asked = np.flatnonzero(np.diff(y.indptr))
+        histories = X[asked]
+        positions[asked], _ = rank_in_blocks(self._scorer(None), histories, n, n_columns=X.shape[1], seen=histories)
         return HeldOutRanking(X, y, positions, self._popularity)
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
