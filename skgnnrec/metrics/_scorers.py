@@ -140,8 +140,15 @@ class RankingScorer(BaseEstimator):
         -------
         score : float
             The metric's mean; nan where the segment has nothing held out.
+
+        Raises
+        ------
+        ValueError
+            If the lists are shorter than k, or nobody has a held-out interaction.
         """
         self._validate_params()
+        if ranking.recommended.shape[1] < self.k:
+            raise ValueError(f"{self.name} needs lists of {self.k} items; ranking has {ranking.recommended.shape[1]}.")
         ranking = ranking._replace(recommended=ranking.recommended[:, : self.k])
         items = _items_of(self.segment, ranking)
         if self.segment in USER_SEGMENTS:

@@ -340,6 +340,11 @@ def test_errors_name_the_cause(fitted, pair, scorer, message):
         scorer(fitted, *pair)
 
 
+def test_lists_that_are_too_short_are_refused(fitted, pair):
+    with pytest.raises(ValueError, match="recall@20 needs lists of 20 items; ranking has 10"):
+        recall_at(20).evaluate(fitted.rank_held_out(*pair))
+
+
 def test_estimators_that_do_not_recommend_are_refused(pair):
     with pytest.raises(TypeError, match="a pipeline that ends in one; got Binarizer"):
         ndcg_at(5)(Binarizer(), *pair)

@@ -140,6 +140,14 @@ def test_nested_parameters_of_a_log(tastes, catalog, encoder):
         assert search.best_estimator_.get_params()["rank_decay"] == search.best_params_["rank_decay"]
 
 
+def test_whole_encoders_are_candidates(pair, catalog, encoder):
+    wide = clone(encoder).set_params(truncatedsvd__n_components=20)
+    model = GraphFilterRecommender(items=catalog, item_encoder=encoder)
+    search = GridSearchCV(model, {"item_encoder": [encoder, wide]}, cv=SameUsers()).fit(*pair)
+    alone = [clone(model).set_params(item_encoder=each).fit(pair[0]).score(*pair) for each in (encoder, wide)]
+    assert search.cv_results_["mean_test_score"] == pytest.approx(alone)
+
+
 # What a cache saves ---------------------------------------------------------------------------------------------------
 
 
