@@ -71,7 +71,7 @@ def gini_index(
     lists = check_recommended(recommended, n_items, k)
     shares = np.sort(_place_shares(lists, n_items, np.ones(lists.shape[1]), sample_weight))
     ranks = np.arange(1, n_items + 1)
-    return float((2 * ranks - n_items - 1) @ shares / max(1, n_items - 1))
+    return float(np.clip((2 * ranks - n_items - 1) @ shares / max(1, n_items - 1), 0, 1))
 
 
 @validate_params(
