@@ -181,6 +181,12 @@ def test_a_search_over_the_ridge_factorises_once_for_each_of_its_own_parameters(
     assert computed(tmp_path) == {"_fit_encode": 1, "item_precision": 3}
 
 
+def test_a_search_over_late_parameters_of_the_ridge_factorises_and_decomposes_once(pair, tmp_path):
+    grid = {"n_recommendations": [5, 10, 20]}
+    GridSearchCV(RidgeRecommender(memory=str(tmp_path)), grid, cv=SameUsers(), refit=False).fit(*pair)
+    assert computed(tmp_path) == {"item_precision": 1, "randomized_svd": 1}
+
+
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_processes_and_folds_share_what_is_common(catalog, encoder, X, backend, tmp_path):
     memory = joblib.Memory(tmp_path, verbose=0, mmap_mode="r")
