@@ -59,7 +59,27 @@ def summary(results: dict) -> str:
     return "\n".join([*lines, "", measured_on(results["machine"])])
 
 
-def details(results: dict, growth: dict) -> str:
+EVALUATION = {
+    "metrics": "Ranking metrics on the lists of all users of Gowalla, against ranx",
+    "search": "40 candidates: a search with a cache against separate fits",
+    "leak": "A ridge on MovieTweetings, with and without a leak",
+}
+
+
+def evaluation(measured: dict) -> list[str]:
+    """Return the tables of what evaluation.py measured, each with its date."""
+    lines = []
+    for part, title in EVALUATION.items():
+        if part in measured:
+            rows = measured[part]["rows"]
+            columns = list(rows[0])
+            lines += ["", f"### {title}", "", row_of(columns), "|---" * len(columns) + "|"]
+            lines += [row_of(row.values()) for row in rows]
+            lines += ["", measured_on(measured[part]["machine"])]
+    return lines
+
+
+def details(results: dict, growth: dict, measured: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
     for task, rows in results["tasks"].items():
@@ -74,6 +94,7 @@ def details(results: dict, growth: dict) -> str:
         parts += [row_of(row.values()) for row in result["rows"]]
         exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
         parts += ["", f"Exponents over the interactions: {exponents}."]
+    parts += evaluation(measured)
     return "\n".join(parts)
 
 
@@ -91,7 +112,9 @@ if __name__ == "__main__":
     stored = json.loads((HERE / "results.json").read_text())
     growth_file = HERE / "growth.json"
     grown = json.loads(growth_file.read_text()) if growth_file.exists() else {}
+    evaluation_file = HERE / "evaluation.json"
+    measured = json.loads(evaluation_file.read_text()) if evaluation_file.exists() else {}
     heading = "## Figures\n\n"
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
     fill(HERE.parent / "README.md", heading + summary(stored) + more)
-    fill(HERE / "README.md", "## Figures\n\n" + details(stored, grown))
+    fill(HERE / "README.md", "## Figures\n\n" + details(stored, grown, measured))

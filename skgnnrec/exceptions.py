@@ -1,6 +1,12 @@
 """Errors and warnings that users may want to catch by name."""
 
-__all__ = ["EmptyHistoryWarning", "ItemAlignmentError", "MemoryLimitError", "NonFiniteLossError"]
+__all__ = [
+    "EmptyHistoryWarning",
+    "ItemAlignmentError",
+    "LeakageWarning",
+    "MemoryLimitError",
+    "NonFiniteLossError",
+]
 
 
 class ItemAlignmentError(ValueError):
@@ -17,3 +23,7 @@ class NonFiniteLossError(ArithmeticError):
 
 class EmptyHistoryWarning(UserWarning):
     """Warned when nothing can be held out because no user has two interactions."""
+
+
+class LeakageWarning(UserWarning):
+    """Warned when a split lets a recommender learn from what it is scored on, or from the time after it."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, validate_params
 
+from skgnnrec.metrics._average import check_weights
 from skgnnrec.metrics._hits import Hits, find_hits
 
 _PARAMETER_CONSTRAINTS = {
@@ -439,7 +439,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Compute the named metrics from one look-up of hits."""
     hits = find_hits(y_true, recommended, k)
-    weights = _check_weights(sample_weight, hits)
+    weights = check_weights(sample_weight, len(hits.n_held_out))
     with np.errstate(invalid="ignore"):
         per_user = {name: _FORMULAS[name](hits) for name in names}
     if not average:
@@ -447,21 +447,6 @@ def _evaluate(
     counted = hits.n_held_out > 0
     _check_any_counted(counted, weights)
     return {name: float(np.average(values[counted], weights=weights[counted])) for name, values in per_user.items()}
-
-
-def _check_weights(sample_weight: ArrayLike | None, hits: Hits) -> NDArray[np.float64]:
-    if sample_weight is None:
-        return np.ones(len(hits.n_held_out))
-    weights = check_array(
-        sample_weight, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="sample_weight"
-    )
-    if weights.ndim != 1 or (weights < 0).any():
-        raise ValueError(
-            f"sample_weight must hold one weight >= 0 per user, shape (n_users,); got shape {weights.shape}"
-            f"{' with negative weights' if (weights < 0).any() else ''}."
-        )
-    check_consistent_length(weights, hits.n_held_out)
-    return weights
 
 
 def _check_any_counted(counted: NDArray[np.bool_], weights: NDArray[np.float64]) -> None:

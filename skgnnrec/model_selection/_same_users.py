@@ -23,8 +23,9 @@ class SameUsers(BaseCrossValidator):
 
     Notes
     -----
-    The searches of scikit-learn take a sparse `y`; ``cross_validate`` and ``cross_val_score`` of version 1.9 take
-    dense ones only. ``GridSearchCV(rec, {}, cv=SameUsers())`` evaluates ``rec`` as it is with a sparse `y`.
+    The searches of scikit-learn take a sparse `y`; ``cross_validate`` and ``cross_val_score`` of version 1.9 take dense
+    ones only, or the position of one held-out item per user. ``GridSearchCV(rec, {}, cv=SameUsers())`` evaluates
+    ``rec`` as it is with a sparse `y`.
 
     Examples
     --------

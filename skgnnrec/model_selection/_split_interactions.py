@@ -53,7 +53,7 @@ def split_interactions(
         What the future is made of:
 
         - "random": interactions drawn from each user with two or more, never all of a user's;
-        - "last": the latest interactions of each such user;
+        - "last": the latest interactions of each such user; ``test_size=1`` is the leave-last-out of the literature;
         - "future": whatever came after one moment, the same for all users, as in real use; users and items that first
           appear later have an empty past;
         - "cold_items": all interactions of items drawn at random, so that they are new.
@@ -122,7 +122,7 @@ def split_interactions(
         raise ValueError(f"timestamps must be given with hold_out={hold_out!r}; got None.")
     else:
         hold_out_latest = hold_out_last if hold_out == "last" else hold_out_future
-        parts = hold_out_latest(interactions, _times_of(interactions, timestamps), test_size)
+        parts = hold_out_latest(interactions, times_of(interactions, timestamps), test_size)
     past, future = (_named_as(X, part) for part in parts)
     return past, future
 
@@ -132,7 +132,7 @@ def _named_as(X: Any, part: sparse.csr_array) -> Any:
     return pd.DataFrame(part.toarray(), index=X.index, columns=X.columns) if isinstance(X, pd.DataFrame) else part
 
 
-def _times_of(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:
+def times_of(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:
     """Return the time of each stored value of `X`, in the order of ``X.data``."""
     if not sparse.issparse(timestamps):
         timestamps = np.asarray(timestamps)

@@ -16,7 +16,7 @@ from skgnnrec._holdout import hold_out_share
 from skgnnrec._validation import check_interactions, column_ids
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import ItemAlignmentError
-from skgnnrec.metrics import ndcg_at_k
+from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import rank_in_blocks
 from skgnnrec.recommenders._item_vectors import ItemVectors
 
@@ -232,13 +232,41 @@ class BaseRecommender(
         ValueError
             If nobody has a held-out interaction.
         """
+        ranking = self.rank_held_out(X, y)
+        return float(ndcg_at_k(ranking.held_out, ranking.recommended, sample_weight=sample_weight))
+
+    def rank_held_out(self, X: Any, y: Any = None, n_recommendations: int | None = None) -> HeldOutRanking:
+        """Return what `score` measures: the held-out interactions, and the lists that should hold them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories that recommendations are made from.
+        y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
+            The held-out interactions, as in `score`; with None, a share of each row of `X`.
+        n_recommendations : int, default=None
+            Items per user; None takes the parameter of the recommender.
+
+        Returns
+        -------
+        ranking : HeldOutRanking
+            Histories, held-out interactions, lists of positions, and how many users of the fit have each item: what
+            scorers read, and all metrics can be computed from. Users with nothing held out are not ranked, their lists
+            are empty.
+        """
         X = self._check_histories(X)
+        n = self.n_recommendations if n_recommendations is None else n_recommendations
+        constraint = {"n_recommendations": self._parameter_constraints["n_recommendations"]}
+        validate_parameter_constraints(constraint, {"n_recommendations": n}, "rank_held_out")
         if y is None:
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:
             y = self._check_held_out(y, X.shape)
-        positions, _ = rank_in_blocks(self._scorer(None), X, self.n_recommendations, n_columns=X.shape[1], seen=X)
-        return float(ndcg_at_k(y, positions, sample_weight=sample_weight))
+        positions = np.full((X.shape[0], n), -1)
+        asked = np.flatnonzero(np.diff(y.indptr))
+        histories = X[asked]
+        positions[asked], _ = rank_in_blocks(self._scorer(None), histories, n, n_columns=X.shape[1], seen=histories)
+        return HeldOutRanking(X, y, positions, self._popularity)
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Return what goes with items: the recommendations to a user who has that one item.

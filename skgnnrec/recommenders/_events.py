@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from skgnnrec._holdout import hold_out_last, hold_out_share, row_of_each
+
 __all__ = [
     "Events",
     "as_times",
     "as_weights",
     "factorize",
+    "hide_share",
     "id_index",
     "matrix_of_keys",
     "positions_of",
@@ -164,6 +167,25 @@ def _as_number(half_life: Any, times: np.ndarray) -> float:
     if not seconds > 0:
         raise ValueError(f"half_life must be positive, got {half_life!r}.")
     return seconds
+
+
+def hide_share(events: Events, shape: tuple[int, int], share: float, seed: int) -> np.ndarray:
+    """Mark the events that are held out of each user's: a share of the items, the only one where there is one."""
+    keys = events.users * shape[1] + events.items
+    pairs, place = np.unique(keys, return_inverse=True)
+    X = matrix_of_keys(pairs, np.ones(len(pairs)), shape)
+    n_pairs = np.diff(X.indptr)
+    if n_pairs.max(initial=0) < 2:
+        return np.ones(len(keys), dtype=bool)
+    if events.times is None:
+        history, _ = hold_out_share(X, share, seed)
+    else:
+        latest = np.zeros(len(pairs), dtype=np.int64)
+        np.maximum.at(latest, place, np.unique(events.times, return_inverse=True)[1])
+        history, _ = hold_out_last(X, latest, share)
+    rows = row_of_each(history)
+    kept = (rows * shape[1] + history.indices)[n_pairs[rows] > 1]
+    return ~np.isin(keys, kept)
 
 
 def warn_of_types(users: np.ndarray, known_users: np.ndarray) -> None:

@@ -213,7 +213,8 @@ class RidgeRecommender(BaseRecommender):
         else:
             self.weights_ = regression_weights(precision)
             n_components = min(self.embedding_dim, *X.shape)
-            _, _, Vt = randomized_svd(X, n_components, random_state=self.random_state)
+            decompose = check_memory(self.memory).cache(randomized_svd)
+            _, _, Vt = decompose(X, n_components, random_state=self.random_state)
             self.item_embedding_ = np.ascontiguousarray(Vt.T, dtype=np.float32)
             self._projection = self.weights_ @ self.item_embedding_
 

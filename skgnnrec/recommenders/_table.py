@@ -13,10 +13,10 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skgnnrec._holdout import hold_out_last, hold_out_share, row_of_each
+from skgnnrec._holdout import row_of_each
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import EmptyHistoryWarning, ItemAlignmentError
-from skgnnrec.metrics import ndcg_at_k
+from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import BLOCK_BYTES
 from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender, _name
 from skgnnrec.recommenders._events import (
@@ -24,6 +24,7 @@ from skgnnrec.recommenders._events import (
     as_times,
     as_weights,
     factorize,
+    hide_share,
     id_index,
     matrix_of_keys,
     positions_of,
@@ -278,30 +279,56 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         EmptyHistoryWarning
             If there is nothing to score, or no item held out that could be recommended.
         """
+        _, held_out, lists, _ = self.rank_held_out(X)
+        return float(ndcg_at_k(held_out, lists)) if len(lists) else float("nan")
+
+    def rank_held_out(self, X: Any, y: Any = None, n_recommendations: int | None = None) -> HeldOutRanking:
+        """Return what `score` measures: the held-out interactions, and the lists that should hold them.
+
+        Parameters
+        ----------
+        X : {DataFrame, array-like} of shape (n_interactions, n_columns)
+            The held-out interactions, with the columns of the fit.
+        y : Ignored
+            Not used.
+        n_recommendations : int, default=None
+            Items per user; None takes the parameter of the recommender.
+
+        Returns
+        -------
+        ranking : HeldOutRanking
+            One row for each user who counts; held-out items that the recommender does not know are further columns.
+
+        Warns
+        -----
+        EmptyHistoryWarning
+            If there is nothing to score, or no item held out that could be recommended.
+        """
         check_is_fitted(self)
         histories, held_out, user_ids = self._split(self._read_log(X, reset=False))
         counted = np.diff(held_out.indptr) > 0
         if self.unknown_users == "skip":
             counted &= np.diff(histories.indptr) > 0
         rows = np.flatnonzero(counted)
+        histories, held_out = histories[rows], held_out[rows]
         if not len(rows):
             warnings.warn(
                 "Nothing to score: X holds no interaction that was not in the fit, or none of a user with a history.",
                 EmptyHistoryWarning,
                 stacklevel=2,
             )
-            return float("nan")
-        held_out = held_out[rows]
-        if held_out.indices.min() >= len(self.item_ids_):
+        elif held_out.indices.min() >= len(self.item_ids_):
             warnings.warn(
                 "All held-out items are new to the recommender, so that the score is 0: "
                 "cold items need a recommender with items=ItemCatalog(...).",
                 EmptyHistoryWarning,
                 stacklevel=2,
             )
-        found, scores = self._recommend(histories[rows], user_ids[rows])
+        found, scores = self._recommend(histories, user_ids[rows], n_recommendations)
         positions = positions_of(found.ravel(), self._items).reshape(found.shape)
-        return float(ndcg_at_k(held_out, np.where(np.isneginf(scores), -1, positions)))
+        histories.resize(held_out.shape)
+        counts = np.bincount(self.interactions_.indices, minlength=len(self.item_ids_))
+        return HeldOutRanking(histories, held_out, np.where(np.isneginf(scores), -1, positions), counts)
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Return what goes with items: the recommendations to a user who has that one item.
@@ -443,30 +470,11 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         is_held_out = ~np.isin(keys, row_of_each(histories) * shape[1] + histories.indices)
         is_new = rows[users] < 0
         if is_new.any():
-            is_held_out[is_new] = _hide_share(events.take(is_new), shape)
+            is_held_out[is_new] = hide_share(events.take(is_new), shape, SCORE_TEST_SIZE, SCORE_SEED)
             known_items = events.take(is_new & ~is_held_out & (items < n_items))
             histories = sparse.csr_array(histories + self._weigh(known_items, len(user_ids)))
         held_out = np.unique(keys[is_held_out])
         return histories, matrix_of_keys(held_out, np.ones(len(held_out)), shape), user_ids
-
-
-def _hide_share(events: Events, shape: tuple[int, int]) -> np.ndarray:
-    """Mark the events that are held out of each user's: a share of the items, the only one where there is one."""
-    keys = events.users * shape[1] + events.items
-    pairs, place = np.unique(keys, return_inverse=True)
-    X = matrix_of_keys(pairs, np.ones(len(pairs)), shape)
-    n_pairs = np.diff(X.indptr)
-    if n_pairs.max(initial=0) < 2:
-        return np.ones(len(keys), dtype=bool)
-    if events.times is None:
-        history, _ = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
-    else:
-        latest = np.zeros(len(pairs), dtype=np.int64)
-        np.maximum.at(latest, place, np.unique(events.times, return_inverse=True)[1])
-        history, _ = hold_out_last(X, latest, SCORE_TEST_SIZE)
-    rows = row_of_each(history)
-    kept = (rows * shape[1] + history.indices)[n_pairs[rows] > 1]
-    return ~np.isin(keys, kept)
 
 
 def _score_pairs(

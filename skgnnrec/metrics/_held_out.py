@@ -1,0 +1,72 @@
+"""What an evaluation looks at: histories, what was held out, and the lists that should hold it."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+
+from skgnnrec.exceptions import LeakageWarning
+
+
+class HeldOutRanking(NamedTuple):
+    """One ranking of held-out interactions, from which any number of metrics follows.
+
+    The ``rank_held_out`` of recommenders makes it, scorers read it. Whatever has such a method can be scored.
+
+    Parameters
+    ----------
+    histories : csr_array of shape (n_users, n_columns)
+        What the recommendations were made from. There may be more columns than items of the recommender: those are
+        held-out items that it does not know.
+    held_out : csr_array of shape (n_users, n_columns)
+        What they should find.
+    recommended : ndarray of shape (n_users, n), int64
+        Positions of items, best first, padded with -1; empty for users with nothing held out.
+    item_counts : ndarray of shape (n_items,)
+        How many users of the fit have each item.
+
+    Examples
+    --------
+    >>> from skgnnrec import PopularityRecommender
+    >>> from skgnnrec.metrics import recall_at_k
+    >>> ranking = PopularityRecommender().fit([[1, 1, 0], [0, 1, 1]]).rank_held_out([[0, 1, 0]], [[0, 0, 1]], 2)
+    >>> ranking.recommended
+    array([[0, 2]])
+    >>> recall_at_k(ranking.held_out, ranking.recommended)
+    1.0
+    """
+
+    histories: sparse.csr_array
+    held_out: sparse.csr_array
+    recommended: NDArray[np.int64]
+    item_counts: NDArray[Any]
+
+
+def rank_held_out(estimator: Any, X: Any, y: Any, k: int) -> HeldOutRanking:
+    """Return the ranking of an estimator, inside of searches and at the end of pipelines too."""
+    while not hasattr(estimator, "rank_held_out"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        else:
+            raise TypeError(
+                "estimator must be a recommender with rank_held_out, a search over one or a pipeline that ends in "
+                f"one; got {type(estimator).__name__}."
+            )
+    ranking: HeldOutRanking = estimator.rank_held_out(X, y, k)
+    histories, held_out = ranking[:2]
+    n_shared = (histories > 0).multiply(held_out > 0).nnz
+    if n_shared:
+        warnings.warn(
+            f"The split leaks: {n_shared} of {held_out.nnz} held-out interactions stand in the histories too. They "
+            "were never hidden, and items of the history are not recommended. Hold out what X does not hold, as "
+            "split_interactions does.",
+            LeakageWarning,
+            stacklevel=4,
+        )
+    return ranking
