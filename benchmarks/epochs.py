@@ -4,7 +4,7 @@
 
 RecBole's LightGCN and skrecsys' XSimGCL stand beside the settings of GNNRecommender of these names: same interactions,
 batch size, dimensions, threads and machine. Each peer gets an environment of its own, once, in `SKGNNREC_PEERS` or the
-user's cache folder. All of them are started first; then each package takes a portion of steps in turn, some seconds
+user's cache folder. The two of a pair are started first; then they take portions of steps in turn, each some seconds
 long, in its own loop. An epoch is the time of a step times the steps of an epoch. `steps` fixes the portions.
 """
 
