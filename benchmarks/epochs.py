@@ -1,0 +1,212 @@
+"""How long is an epoch of training on Gowalla, ours beside that of packages with the same models?
+
+    python benchmarks/epochs.py [steps]
+
+RecBole's LightGCN and skrecsys' XSimGCL stand beside the settings of GNNRecommender of these names: same interactions,
+batch size, dimensions, threads and machine. Each peer gets an environment of its own, once, in `SKGNNREC_PEERS` or the
+user's cache folder. The two of a pair are started first; then they take portions of steps in turn, each some seconds
+long, in its own loop. An epoch is the time of a step times the steps of an epoch. `steps` fixes the portions.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from run import machine
+from scipy import sparse
+from tasks import DATA
+
+HERE = Path(__file__).parent
+TRAIN = DATA / "gowalla" / "train.npz"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skgnnrec"
+PEERS = Path(os.environ.get("SKGNNREC_PEERS", CACHE / "peers"))
+BATCH, DIM, RATE = 2048, 64, 1e-3
+ROUNDS, PORTION_S, WARM_UP = 7, 8, 3  # portions of each package, the seconds of one, steps before the first
+
+# As packages install them: torch by itself and first, so that no other build replaces it.
+TORCH = ["torch==2.13.0"]
+RECBOLE = [
+    "recbole==1.2.1", "numpy==1.26.4", "scipy==1.11.4", "pandas==2.1.4", "scikit-learn==1.3.2", "colorlog==4.7.2",
+    "colorama==0.4.4", "pyyaml", "tensorboard", "texttable", "tqdm", "psutil", "tabulate", "setuptools<80",
+]  # fmt: skip
+INSTALLS = {
+    # Not all it asks for: ray 2.6 is for tuning only. numpy and scipy of 2023, whose names it uses.
+    "recbole": [TORCH, ["--no-deps", RECBOLE[0]], RECBOLE[1:]],
+    "skrecsys": [TORCH, ["skrecsys==0.9.0"]],
+}
+
+
+@dataclass
+class Entrant:
+    """One package with the parameters of a model."""
+
+    package: str
+    driver: str
+    parameters: dict[str, Any]
+    says: str  # what an epoch is made of
+
+
+OURS = {"loss": "bpr", "embedding_dim": DIM, "batch_size": BATCH, "learning_rate_init": RATE, "n_negatives": 1}
+OURS["alpha"] = 1e-4 / BATCH  # theirs divide the penalty by the batch size
+PAIRS = {
+    "LightGCN": [
+        Entrant(
+            "skgnnrec",
+            "ours.py",
+            {**OURS, "n_layers": 1, "keep_input": True},
+            "no user vectors: 2 products with half of the graph, the third for the users of the batch; "
+            "whole users of about 2048 interactions",
+        ),
+        Entrant(
+            "recbole",
+            "recbole_lightgcn.py",
+            {"n_layers": 3, "embedding_size": DIM, "train_batch_size": BATCH, "learning_rate": RATE},
+            "3 products with the whole graph; 2048 random interactions",
+        ),
+    ],
+    "XSimGCL": [
+        Entrant(
+            "skgnnrec",
+            "ours.py",
+            {**OURS, "n_layers": 2, "keep_input": False, "contrast_weight": 0.2, "noise": 0.2, "temperature": 0.15},
+            "no user vectors: 5 products with half of the graph; whole users of about 2048 interactions",
+        ),
+        Entrant(
+            "skrecsys",
+            "skrecsys_xsimgcl.py",
+            {"n_factors": DIM, "batch_size": BATCH, "learning_rate": RATE, "contrastive_weight": 0.2, "eps": 0.2}
+            | {"temperature": 0.15, "n_layers": 3},
+            "3 products with the whole graph; 2048 random interactions",
+        ),
+    ],
+}
+
+
+def environment(package: str) -> Path:
+    """Return the interpreter of a package, after installing it the first time."""
+    if package == "skgnnrec":
+        return Path(sys.executable)
+    folder = PEERS / package
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        print(f"installing {package} into {folder}", flush=True)
+        run_quietly([sys.executable, "-m", "venv", "--clear", str(folder)])
+        for requirements in INSTALLS[package]:
+            run_quietly([str(python), "-m", "pip", "install", "--quiet", *requirements])
+        (folder / "done").touch()
+    return python
+
+
+def run_quietly(command: list[str]) -> str:
+    """Return what a command prints; where it fails, raise its last line."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:5])} ...: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout
+
+
+class Runner:
+    """A process that has everything ready and takes the steps it is asked for."""
+
+    def __init__(self, entrant: Entrant) -> None:
+        python = environment(entrant.package)
+        asks = f"from importlib.metadata import version; print(version({entrant.package!r}))"
+        found = run_quietly([str(python), "-c", asks]).strip()
+        variables = dict(os.environ)
+        if entrant.package != "skgnnrec":
+            variables.pop("PYTHONPATH", None)  # it is about the environment of this script
+        self.log = PEERS / f"{entrant.driver}.log"
+        with self.log.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [str(python), str(HERE / "peers" / entrant.driver), str(TRAIN), json.dumps(entrant.parameters)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=variables,
+                text=True,
+            )
+        self.about = {"version": found, **self.answer()}
+
+    def answer(self) -> dict[str, Any]:
+        """Return what the process says next."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.log}: {(self.log.read_text().strip() or 'no answer').splitlines()[-1]}")
+        return json.loads(line)
+
+    def seconds(self, steps: int) -> float:
+        """Return the seconds of a step, the mean over so many."""
+        print(steps, file=self.process.stdin, flush=True)
+        return self.answer()["seconds"] / steps
+
+    def portion(self, steps_per_epoch: int) -> int:
+        """Return how many steps take PORTION_S, after the first ones."""
+        self.seconds(1)  # allocations
+        return max(WARM_UP, min(steps_per_epoch, round(PORTION_S / self.seconds(WARM_UP))))
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.communicate()  # closes its input, which ends its training
+
+
+def compare(model: str, steps_per_epoch: int, fixed_steps: int | None) -> list[dict]:
+    """Return the rows of ours and the peer, and of their ratio."""
+    runners: dict[str, Runner] = {}
+    rows: dict[str, dict] = {}
+    for entrant in PAIRS[model]:
+        rows[entrant.package] = {"model": model, "package": entrant.package}
+        try:
+            runners[entrant.package] = Runner(entrant)
+            rows[entrant.package] |= runners[entrant.package].about
+        except RuntimeError as error:
+            rows[entrant.package]["failed"] = str(error)
+    try:
+        portions = {name: fixed_steps or runner.portion(steps_per_epoch) for name, runner in runners.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in runners}  # of an epoch, in each round
+        for _ in range(ROUNDS):
+            for name, runner in runners.items():
+                seconds[name].append(runner.seconds(portions[name]) * steps_per_epoch)
+    finally:
+        for runner in runners.values():
+            runner.stop()
+    for entrant in PAIRS[model]:
+        if entrant.package in runners:
+            rows[entrant.package] |= {
+                "seconds_per_epoch": spread(seconds[entrant.package]),
+                "steps_per_epoch": steps_per_epoch,
+                "steps_timed": ROUNDS * portions[entrant.package],
+                "epoch": entrant.says,
+                "parameters": entrant.parameters,
+            }
+    if len(runners) < 2:
+        return list(rows.values())
+    ours, peer = rows
+    ratios = spread([theirs / mine for mine, theirs in zip(*seconds.values(), strict=True)])
+    return [*rows.values(), {"model": model, "package": f"{peer} / {ours}", "ratio": ratios}]
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Return median, least and greatest."""
+    return {name: round(of(values), 2) for name, of in (("median", median), ("min", min), ("max", max))}
+
+
+def main(fixed_steps: int | None) -> None:
+    """Compare the pairs and write epochs.json."""
+    PEERS.mkdir(parents=True, exist_ok=True)
+    steps_per_epoch = round(sparse.load_npz(TRAIN).nnz / BATCH)
+    results: dict[str, Any] = {"command": "python benchmarks/epochs.py", "machine": machine(), "rows": []}
+    for model in PAIRS:
+        for row in compare(model, steps_per_epoch, fixed_steps):
+            shown = {name: value for name, value in row.items() if name not in ("epoch", "parameters")}
+            print(json.dumps(shown), flush=True)
+            results["rows"].append(row)
+    (HERE / "epochs.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else None)
