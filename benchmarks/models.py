@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tasks import Task
 
-from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
+from skgnnrec import GNNRecommender, GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
 from skgnnrec.recommenders import BaseRecommender
 from skgnnrec.text import TextEmbedder
 
@@ -25,6 +25,9 @@ MODELS = {
     "ridge": (RidgeRecommender, {}, False, True),
     "ridge + text, defaults": (RidgeRecommender, {}, True, False),
     "ridge + text": (RidgeRecommender, {}, True, True),
+    "gnn, defaults": (GNNRecommender, {}, False, False),
+    "gnn + text, defaults": (GNNRecommender, {}, True, False),
+    "gnn, text alone": (GNNRecommender, {"id_embedding": False}, True, False),
 }
 
 

@@ -27,7 +27,7 @@ RECOMMENDERS = [
     PopularityRecommender(),
     RidgeRecommender(),
     GraphFilterRecommender(),
-    GNNRecommender(embedding_dim=16, device="cpu"),
+    GNNRecommender(embedding_dim=16, max_iter=8, early_stopping=False, device="cpu"),
     GNNRecommender(embedding_dim=8, conv="attention", loss="bpr", max_iter=3, early_stopping=True, device="cpu"),
 ]
 # Those without training: nothing is drawn by an item's or a user's position.

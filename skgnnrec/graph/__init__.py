@@ -3,10 +3,10 @@
 from skgnnrec.graph._cooccurrence import low_pass_factors, sharpened_cooccurrence
 from skgnnrec.graph._degrees import degrees, inverse_power, normalize, normalized_history, user_scale
 from skgnnrec.graph._neighbors import SimilarityGraph
-from skgnnrec.graph._propagation import MessagePassing, message_passing
+from skgnnrec.graph._propagation import MessagePassing as MessagePassing
+from skgnnrec.graph._propagation import message_passing
 
 __all__ = [
-    "MessagePassing",
     "SimilarityGraph",
     "degrees",
     "inverse_power",

@@ -108,17 +108,17 @@ class GNNRecommender(BaseRecommender):
         The step size. Positive.
     batch_size : int, default=16384
         Interactions in a step, about: a step reads whole users.
-    max_iter : int, default=4
+    max_iter : int, default=50
         Epochs at most.
     tol : float, default=1e-4
         Epochs that improve the validation score, or without `early_stopping` the loss, by no more than this count as
         none.
-    early_stopping : bool, default=False
+    early_stopping : bool, default=True
         Whether interactions are held out, the epoch of the best NDCG@`n_recommendations` on them is kept, and training
         stops when it does not improve. They join the graph again for the answers.
     validation_fraction : float, default=0.1
         Share of the users with two interactions or more of whom a fifth of the interactions is held out, in (0, 1).
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int, default=3
         Epochs without improvement after which training stops.
     warm_start : bool, default=False
         Whether `fit` goes on from what the last one learned.
@@ -148,7 +148,7 @@ class GNNRecommender(BaseRecommender):
     loss_curve_ : list of float
         The mean loss of each epoch.
     validation_scores_ : list of float
-        NDCG on what was held out after each epoch; empty without `early_stopping`.
+        NDCG on what was held out after each epoch; empty where nothing was.
     n_iter_ : int
         Epochs that were run.
     item_ids_ : ndarray of shape (n_items,) or None
@@ -249,11 +249,11 @@ class GNNRecommender(BaseRecommender):
         alpha: float = 0.0,
         learning_rate_init: float = 0.005,
         batch_size: int = 16384,
-        max_iter: int = 4,
+        max_iter: int = 50,
         tol: float = 1e-4,
-        early_stopping: bool = False,
+        early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
+        n_iter_no_change: int = 3,
         warm_start: bool = False,
         n_recommendations: int = 10,
         items: ItemCatalog | None = None,

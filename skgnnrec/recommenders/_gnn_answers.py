@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from skgnnrec.graph import inverse_power, normalized_history, user_scale
+from skgnnrec._holdout import row_of_each
+from skgnnrec.graph import inverse_power, normalize, normalized_history, user_scale
 from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
 from skgnnrec.recommenders._base import Scorer
 
@@ -80,7 +81,8 @@ class GraphAnswers:
         if self._projection is None:
             users, _ = self.attend(X)
         else:
-            users = (X @ self._projection) * user_scale(X).astype(np.float32)[:, None]
+            # Scaled first, in double precision: the sum of tiny weights has a reciprocal beyond single precision.
+            users = normalize(X, user_scale(X), np.ones(X.shape[1])) @ self._projection
         return _unit(users) if self._cosine else users
 
     def attend(self, X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +113,9 @@ class GraphAnswers:
             for start in range(0, X.shape[0], BLOCK_USERS):
                 rows = slice(start, start + BLOCK_USERS)
                 graph = message_passing(normalized_history(X[rows], self._item_degrees))
-                found, weights = attend(graph, layers, self._keep_input)
+                said = normalize(X[rows], user_scale(X[rows]), np.ones(X.shape[1]))
+                owner = torch.tensor(row_of_each(said))
+                found, weights = attend(graph, layers, self._keep_input, torch.tensor(said.data), owner)
                 users[rows] = found.numpy()
                 attention[X.indptr[start] : X.indptr[start] + len(weights)] = weights.numpy()
         return users, attention

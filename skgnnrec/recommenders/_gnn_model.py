@@ -98,7 +98,8 @@ class ItemInputs:
         }
         self.device = device
         self.features = None if vectors is None else torch.tensor(vectors, device=device)
-        self._has_users = torch.tensor(has_users, device=device, dtype=torch.float32)[:, None]
+        warm = torch.tensor(has_users, device=device, dtype=torch.float32)[:, None]
+        self._has_users = None if has_users.all() else warm
 
     @property
     def is_linear(self) -> bool:
@@ -115,7 +116,7 @@ class ItemInputs:
     def own(self) -> torch.Tensor | None:
         """Return E; None where items have no embedding of their own."""
         embedding = self.learned.get("embedding")
-        return None if embedding is None else embedding * self._has_users
+        return embedding if embedding is None or self._has_users is None else embedding * self._has_users
 
     def __call__(self) -> torch.Tensor:
         """Return H, of shape (n_items, dim)."""
@@ -167,7 +168,8 @@ class GraphEncoder:
     ) -> None:
         self.graph, self.inputs = graph, inputs
         self.conv, self.n_layers, self.keep_input = conv, n_layers, keep_input
-        self._is_isolated = torch.tensor(~has_users, device=inputs.device)[:, None]
+        isolated = torch.tensor(~has_users, device=inputs.device)[:, None]
+        self._is_isolated = None if has_users.all() else isolated
         # A linear map and a linear convolution commute: the frozen vectors are spread once, before training.
         self._spread_features: torch.Tensor | None = None
         if conv == "lightgcn" and inputs.features is not None and inputs.is_linear:
@@ -218,7 +220,7 @@ class GraphEncoder:
         user_layers, item_layers = [users], [items]
         for _ in range(self.n_layers):
             items = self.graph.to_items(users, self._attention(users, items, of_users=False))
-            items = torch.where(self._is_isolated, item_layers[0], items)
+            items = self._keep_isolated(item_layers[0], items)
             items = _perturb(items, noise, generator) if noise else items
             users = self.graph.to_users(items, self._attention(users, items, of_users=True))
             users = _perturb(users, noise, generator) if noise else users
@@ -248,11 +250,19 @@ class GraphEncoder:
         return self._mean_of_items(layers)
 
     def _mean_of_items(self, layers: list[torch.Tensor]) -> torch.Tensor:
-        return torch.where(self._is_isolated, layers[0], mean_of_layers(layers, self.keep_input))
+        return self._keep_isolated(layers[0], mean_of_layers(layers, self.keep_input))
+
+    def _keep_isolated(self, own: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Return items, those without neighbours as they are by themselves."""
+        return items if self._is_isolated is None else torch.where(self._is_isolated, own, items)
 
 
 def attend(
-    graph: MessagePassing, item_layers: list[torch.Tensor], keep_input: bool
+    graph: MessagePassing,
+    item_layers: list[torch.Tensor],
+    keep_input: bool,
+    weights: torch.Tensor,
+    rows: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return users, from their histories and the items' layers, and how much they attend to each item.
 
@@ -264,6 +274,10 @@ def attend(
         The items in each layer of the graph that was learned from.
     keep_input : bool
         Whether layer 0 is part of the mean over the layers.
+    weights : Tensor of shape (n_edges,)
+        What each item counts in its history: attention is multiplied by it.
+    rows : Tensor of shape (n_edges,), int64
+        The user of each edge.
 
     Returns
     -------
@@ -274,7 +288,9 @@ def attend(
     """
     user_layers, attentions = [graph.to_users(item_layers[0])], []
     for items in item_layers[1:]:
-        attentions.append(graph.softmax_by_user(attention_scores(graph, user_layers[-1], items)))
+        attention = weights * graph.softmax_by_user(attention_scores(graph, user_layers[-1], items))
+        total = graph.to_users(torch.ones(len(items), 1), attention)[:, 0]
+        attentions.append(attention / total.index_select(0, rows))
         user_layers.append(graph.to_users(items, attentions[-1]))
     return mean_of_layers(user_layers, keep_input), mean_of_layers(attentions, keep_input=True)
 

@@ -26,6 +26,7 @@ from skgnnrec.model_selection import SameUsers, split_interactions
 from skgnnrec.recommenders import _gnn_learner
 from skgnnrec.recommenders._gnn_model import GraphEncoder, ItemInputs, initial_parameters
 
+FIXED_EPOCHS = {"embedding_dim": 16, "batch_size": 200, "max_iter": 8, "early_stopping": False, "device": "cpu"}
 SETTINGS = {
     "defaults": {},
     "layers": {"n_layers": 2, "keep_input": True},
@@ -49,7 +50,7 @@ gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason
 
 
 def gnn(**params):
-    return GNNRecommender(**{"embedding_dim": 16, "batch_size": 200, "device": "cpu", **params})
+    return GNNRecommender(**{**FIXED_EPOCHS, **params})
 
 
 @pytest.fixture(scope="module")
