@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 from models import text_embedder
 from run import machine
@@ -118,8 +119,8 @@ def compare_costs(name: str, model: Any, task: Task, grid: dict, n_separate: int
         ranked.append(took)
         return score
 
-    with tempfile.TemporaryDirectory() as memory:
-        cached = clone(model).set_params(memory=memory)
+    with tempfile.TemporaryDirectory() as folder:
+        cached = clone(model).set_params(memory=joblib.Memory(folder, mmap_mode="r", verbose=0))
         search = GridSearchCV(cached, grid, cv=SameUsers(), refit=False, scoring=scoring)
         total, _ = seconds(lambda: search.fit(X, y))
     assert np.allclose(search.cv_results_["mean_test_score"][chosen], scores, rtol=1e-6)
