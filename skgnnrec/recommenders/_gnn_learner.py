@@ -184,8 +184,8 @@ class RankingLearner:
         return sampled_softmax_loss(scores, others, batch.rows)
 
     def _contrast(self, users: torch.Tensor, spread: Spread, batch: Batch) -> torch.Tensor:
-        assert spread.first is not None  # noise is spread layer by layer
-        first_users, first_items = spread.first
+        assert spread.layers is not None  # noise is spread layer by layer
+        first_users, first_items = (layers[1] for layers in spread.layers)
         columns = torch.unique(batch.columns)
         of_users = contrast_loss(F.embedding(batch.users, first_users), users, self._temperature)
         items = F.embedding(columns, spread.items)

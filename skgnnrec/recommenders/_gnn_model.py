@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from skgnnrec.graph import MessagePassing
 
-__all__ = ["GraphEncoder", "ItemInputs", "Spread", "attend", "initial_parameters"]
+__all__ = ["GraphEncoder", "ItemInputs", "Spread", "attend", "check_goes_on", "initial_parameters"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -23,12 +23,12 @@ SIZE = 0.1  # of an entry of an initial embedding
 class Spread(NamedTuple):
     """What propagation gives: items, and users where they are more than the sum of the items of a history.
 
-    `first` holds users and items after the first layer.
+    `layers` then holds users and items layer by layer.
     """
 
     items: torch.Tensor  # (n_items, dim)
     users: torch.Tensor | None = None  # (n_users, dim)
-    first: tuple[torch.Tensor, torch.Tensor] | None = None
+    layers: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
 
 
 def initial_parameters(
@@ -73,6 +73,33 @@ def initial_parameters(
     if with_ids:
         parameters["embedding"] = draw((n_items, dim), SIZE)
     return parameters
+
+
+def check_goes_on(learned: Arrays, fresh: Arrays) -> None:
+    """Refuse to go on from what was learned with other items, vectors or dimensions.
+
+    Parameters
+    ----------
+    learned : dict of str to ndarray
+        The parameters of the last fit.
+    fresh : dict of str to ndarray
+        From `initial_parameters`: what the present data and settings ask for.
+
+    Raises
+    ------
+    ValueError
+        If they differ in name or in shape.
+    """
+    if learned.keys() != fresh.keys():
+        raise ValueError(
+            f"warm_start=True goes on with {sorted(learned)}, item_features and id_embedding ask for {sorted(fresh)}."
+        )
+    for name, array in fresh.items():
+        if learned[name].shape != array.shape:
+            raise ValueError(
+                f"warm_start=True goes on with {name}s of shape {learned[name].shape}, X and embedding_dim ask for "
+                f"{array.shape}."
+            )
 
 
 class ItemInputs:
@@ -194,7 +221,7 @@ class GraphEncoder:
             return Spread(self._smooth_inputs())
         user_layers, item_layers = self.layers(noise, generator)
         users = mean_of_layers(user_layers, self.keep_input)
-        return Spread(self._mean_of_items(item_layers), users, first=(user_layers[1], item_layers[1]))
+        return Spread(self._mean_of_items(item_layers), users, (user_layers, item_layers))
 
     def layers(
         self, noise: float = 0.0, generator: torch.Generator | None = None

@@ -361,6 +361,29 @@ def test_warm_start_needs_the_same_items(X):
         rec.set_params(embedding_dim=8).fit(X)
 
 
+def test_warm_start_needs_the_same_inputs(X, vectors):
+    rec = gnn(max_iter=1, warm_start=True, items=ItemCatalog(vectors)).fit(X)
+    with pytest.raises(ValueError, match=r"goes on with \['embedding', 'weight'\], .* ask for \['weight'\]"):
+        clone_with(rec, id_embedding=False).fit(X)
+    with pytest.raises(ValueError, match=r"weights of shape \(6, 16\), X and embedding_dim ask for \(5, 16\)"):
+        clone_with(rec, items=ItemCatalog(vectors[:, :5])).fit(X)
+
+
+def clone_with(rec, **params):
+    """Return a fitted copy with other parameters."""
+    return pickle.loads(pickle.dumps(rec)).set_params(**params)
+
+
+def test_partial_fit_that_fails_leaves_what_was(X, monkeypatch):
+    rec = gnn(max_iter=1).fit(X)
+    before = rec.decision_function(X), rec._popularity.copy()
+    monkeypatch.setattr(_gnn_learner, "softmax_loss", lambda *args: torch.tensor(torch.nan, requires_grad=True))
+    with pytest.raises(NonFiniteLossError, match="loss is nan"):
+        rec.partial_fit(X[:20])
+    assert_array_equal(rec.decision_function(X), before[0])
+    assert_array_equal(rec._popularity, before[1])
+
+
 def test_partial_fit_learns_from_further_users(X):
     past, future = split_interactions(X, random_state=0)
     rec = gnn(max_iter=4).fit(past[:60])
