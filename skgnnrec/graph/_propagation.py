@@ -50,8 +50,8 @@ def message_passing(
     X : csr_array of shape (n_users, n_items), float32 or float64
         The edges and their weights, canonical.
     backend : {"auto", "torch", "dgl"}, default="auto"
-        Who computes. "auto" takes torch, which needs nothing else, runs on any device, and whose sums take a fifth to
-        a third of the time of DGL's here (``benchmarks/propagation.py``).
+        Who computes. "auto" takes torch, which needs nothing else, runs on any device, and whose sums are the faster
+        ones on a CPU (``benchmarks/propagation.py``).
     device : torch.device or str, default="cpu"
         Where the graph is kept.
 
