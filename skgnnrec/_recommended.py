@@ -1,16 +1,51 @@
-"""What a fitted recommender recommends, in the form that the metrics take."""
+"""From held-out interactions to lists of positions: the one way that scorers, the comparison and pictures go."""
 
+import warnings
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.pipeline import Pipeline
 
 from skgnnrec._holdout import hold_out_share
 from skgnnrec._validation import check_interactions
-from skgnnrec.catalog import ItemCatalog
+from skgnnrec.exceptions import LeakageWarning
 
-__all__ = ["chosen", "hide_share", "recommend_positions"]
+__all__ = ["chosen", "hide_share", "innermost", "named_as", "rank_held_out", "warn_of_leak"]
+
+
+def rank_held_out(estimator: Any, X: Any, y: Any, k: int, **options: Any) -> Any:
+    """Return the HeldOutRanking of a fitted estimator, inside of searches and at the end of pipelines too."""
+    while not hasattr(estimator, "rank_held_out"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        elif hasattr(estimator, "cv_results_"):
+            raise TypeError(
+                f"{type(estimator).__name__} was fitted with refit={estimator.refit}, which leaves no recommender to "
+                "ask: refit=True, or the name of a metric, fits the best one again."
+            )
+        else:
+            raise TypeError(
+                "estimator must be a recommender with rank_held_out, a search over one or a pipeline that ends in "
+                f"one; got {type(estimator).__name__}."
+            )
+    return estimator.rank_held_out(X, y, k, **options)
+
+
+def warn_of_leak(histories: sparse.csr_array, held_out: sparse.csr_array, stacklevel: int) -> None:
+    """Warn where held-out interactions stand in the histories too."""
+    n_shared = (histories > 0).multiply(held_out > 0).nnz
+    if n_shared:
+        warnings.warn(
+            f"The split leaks: {n_shared} of {held_out.nnz} held-out interactions stand in the histories too. They "
+            "were never hidden, and items of the history are not recommended. Hold out what X does not hold, as "
+            "split_interactions does.",
+            LeakageWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def chosen(estimator: Any) -> Any:
@@ -19,18 +54,24 @@ def chosen(estimator: Any) -> Any:
     return getattr(estimator, "recommender_", estimator)
 
 
-def recommend_positions(recommender: Any, X: Any, k: int, items: Any = None) -> NDArray[np.int64]:
-    """Return the best items as columns of X, whatever their ids, padded with -1."""
-    found, scores = recommender.recommend(X, k, items=items)
-    ids = recommender.item_ids_
-    positions = found if ids is None else ItemCatalog(ids, ids=ids).positions(found)
-    return np.where(np.isneginf(scores), -1, positions)
+def innermost(estimator: Any) -> Any:
+    """Return the recommender inside of searches and at the end of pipelines, not fitted."""
+    while not hasattr(estimator, "recommend"):
+        if hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        else:
+            break
+    return estimator
 
 
 def hide_share(X: Any, share: float, seed: Any) -> tuple[Any, Any]:
     """Hide a seeded share of each row; both parts keep the names of a DataFrame, by which recommenders know items."""
-    parts = hold_out_share(check_interactions(X), share, seed)
-    if not isinstance(X, pd.DataFrame):
-        return parts
-    history, held_out = (pd.DataFrame(part.toarray(), index=X.index, columns=X.columns) for part in parts)
+    history, held_out = (named_as(X, part) for part in hold_out_share(check_interactions(X), share, seed))
     return history, held_out
+
+
+def named_as(X: Any, part: sparse.csr_array) -> Any:
+    """Return a part of X as a DataFrame where X is one."""
+    return pd.DataFrame(part.toarray(), index=X.index, columns=X.columns) if isinstance(X, pd.DataFrame) else part

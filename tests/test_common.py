@@ -280,6 +280,20 @@ def test_candidates_by_id_or_position(recommender, X, names):
     assert_array_equal(items, names[positions])
 
 
+def test_held_out_items_are_ranked_among_candidates(recommender, X, names):
+    past, future = split_interactions(X, random_state=0)
+    users = np.flatnonzero(np.diff(future.indptr))
+    columns = np.array([30, 3, 17, 8])
+    recommender.fit(past)
+    ranking = recommender.rank_held_out(past, future, 5, items=columns)
+    assert_array_equal(ranking.recommended[users], recommender.recommend(past[users], 5, items=columns)[0])
+    frames = [pd.DataFrame(part.toarray(), columns=names) for part in (past, future)]
+    by_id = recommender.fit(frames[0]).rank_held_out(*frames, 5, items=names[columns])
+    assert_array_equal(by_id.recommended, ranking.recommended)
+    with pytest.raises(ValueError, match="got an ItemCatalog: rank_held_out knows no new items"):
+        recommender.rank_held_out(*frames, items=ItemCatalog(np.eye(2)))
+
+
 def test_seen_candidates_are_left_out(recommender, X):
     chosen = np.array([20, 3, 11, 5, 38])
     items, scores = recommender.fit(X).recommend(X, 5, items=chosen)

@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from skgnnrec._recommended import chosen
-from skgnnrec.inspection._plotting import as_named, hold_out, legend_above, line_styles, new_axes, plain_numbers
+from skgnnrec._recommended import chosen, hide_share
+from skgnnrec.inspection._plotting import as_named, legend_above, line_styles, new_axes, plain_numbers
 
 WIDE = 20  # a range of seconds above this ratio goes on a logarithmic axis
+TEST_SIZE = 0.2  # of each row, hidden where there is no y
+SEED = 0
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -91,7 +93,7 @@ class AccuracyOverTimeDisplay:
         display : AccuracyOverTimeDisplay
             The drawn display.
         """
-        past, future = hold_out(X, y)
+        past, future = (X, y) if y is not None else hide_share(X, TEST_SIZE, SEED)
         curves, validation = {}, {}
         lengths = set()
         for key, unfitted in as_named(estimator, name).items():

@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
+from skgnnrec._recommended import chosen
 from skgnnrec._validation import check_interactions
-from skgnnrec.inspection._plotting import GREY, as_named, legend_above, line_styles, lists_of, new_axes, plain_numbers
+from skgnnrec.catalog import ItemCatalog
+from skgnnrec.inspection._plotting import GREY, as_named, legend_above, line_styles, new_axes, plain_numbers
 
 
 class LongTailDisplay:
@@ -82,7 +85,7 @@ class LongTailDisplay:
         display : LongTailDisplay
             The drawn display.
         """
-        lists = lists_of(as_named(estimator, name), X, k)
+        lists = {key: _recommend(each, X, k) for key, each in as_named(estimator, name).items()}
         checked = check_interactions(X)
         return cls.from_predictions(np.bincount(checked.indices, minlength=checked.shape[1]), lists, ax=ax)
 
@@ -161,6 +164,16 @@ class LongTailDisplay:
         self.ax_.set(xlabel="Users who have the item", ylabel="Lists that show the item (mean)")
         legend_above(self.ax_, len(means) + 1)
         return self
+
+
+def _recommend(estimator: Any, X: Any, k: int) -> NDArray[np.int64]:
+    """Return the lists of all users as positions, whatever the ids of the items."""
+    check_is_fitted(estimator)
+    recommender = chosen(estimator)
+    found, scores = recommender.recommend(X, k)
+    ids = recommender.item_ids_
+    positions = found if ids is None else ItemCatalog(ids, ids=ids).positions(found)
+    return np.where(np.isneginf(scores), -1, positions)
 
 
 def _group(popularity: NDArray[np.float64], n_groups: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

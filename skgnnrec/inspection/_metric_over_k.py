@@ -11,12 +11,11 @@ from skgnnrec.inspection._plotting import (
     METRIC_NAMES,
     as_named,
     check_metric,
-    hold_out,
     legend_above,
     line_styles,
-    lists_of,
     mean_and_error,
     new_axes,
+    rank_each,
 )
 
 N_LENGTHS = 12
@@ -116,10 +115,10 @@ class MetricOverKDisplay:
         display : MetricOverKDisplay
             The drawn display.
         """
+        check_metric(metric)
         lengths = _lengths(k_values, min(max_k, np.shape(X)[1]))
-        histories, held_out = hold_out(X, y)
-        lists = lists_of(as_named(estimator, name), histories, int(lengths.max()))
-        return cls.from_predictions(held_out, lists, metric=metric, k_values=lengths, ax=ax)
+        ranking, lists = rank_each(as_named(estimator, name), X, y, int(lengths.max()))
+        return cls.from_predictions(ranking.held_out, lists, metric=metric, k_values=lengths, ax=ax)
 
     @classmethod
     def from_predictions(

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skgnnrec._recommended import chosen, hide_share, recommend_positions
-from skgnnrec.metrics import ranking_metrics
+from skgnnrec._recommended import chosen, rank_held_out, warn_of_leak
+from skgnnrec.metrics import HeldOutRanking, ranking_metrics
 
 # Okabe and Ito's colours, which colour-blind readers tell apart, without their yellow, which is pale on white.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -26,8 +26,6 @@ METRIC_NAMES = {
     "map": "MAP",
 }
 INTERVAL = 1.96  # standard errors on either side: 95 % of a normal distribution
-TEST_SIZE = 0.2  # of each row, hidden where there is no y, as `score` does
-SEED = 0
 
 
 def new_axes(ax: Any, caller: str, size: tuple[float, float] = (6.4, 4.4)) -> Any:
@@ -82,16 +80,16 @@ def check_metric(metric: str) -> None:
         raise ValueError(f"metric must be one of {', '.join(known)}; got {metric!r}.")
 
 
-def hold_out(X: Any, y: Any) -> tuple[Any, Any]:
-    """Return histories and held-out interactions; without y, a seeded share of each row is held out."""
-    return (X, y) if y is not None else hide_share(X, TEST_SIZE, SEED)
-
-
-def lists_of(estimators: Mapping[str, Any], X: Any, k: int) -> dict[str, NDArray[np.int64]]:
-    """Return the lists of each fitted recommender."""
+def rank_each(
+    estimators: Mapping[str, Any], X: Any, y: Any, k: int
+) -> tuple[HeldOutRanking, dict[str, NDArray[np.int64]]]:
+    """Return what is held out, the same for all fitted recommenders, and the lists of each."""
     for estimator in estimators.values():
         check_is_fitted(estimator)
-    return {name: recommend_positions(chosen(estimator), X, k) for name, estimator in estimators.items()}
+    rankings = {name: rank_held_out(chosen(estimator), X, y, k) for name, estimator in estimators.items()}
+    first = next(iter(rankings.values()))
+    warn_of_leak(first.histories, first.held_out, stacklevel=3)  # at the call of from_estimator
+    return first, {name: ranking.recommended for name, ranking in rankings.items()}
 
 
 def mean_and_error(y_true: Any, lists: Any, metric: str, k: int | None = None) -> tuple[float, float, int]:

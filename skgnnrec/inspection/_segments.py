@@ -15,11 +15,10 @@ from skgnnrec.inspection._plotting import (
     METRIC_NAMES,
     as_named,
     check_metric,
-    hold_out,
     legend_above,
-    lists_of,
     mean_and_error,
     new_axes,
+    rank_each,
 )
 
 BY = ("user_activity", "item_popularity")
@@ -134,17 +133,15 @@ class SegmentDisplay:
         """
         if by not in BY:
             raise ValueError(f"by must be 'user_activity' or 'item_popularity'; got {by!r}.")
-        histories, held_out = hold_out(X, y)
-        lists = lists_of(as_named(estimator, name), histories, k)
-        checked = check_interactions(histories)
-        truth = check_interactions(held_out, input_name="y")
+        check_metric(metric)
+        (histories, truth, _, _), lists = rank_each(as_named(estimator, name), X, y, k)
         if by == "user_activity":
-            activity = np.diff(checked.indptr)
+            activity = np.diff(histories.indptr)
             counted = np.diff(truth.indptr) > 0
             segments = _name_ranges(activity, _bounds(activity[counted], np.ones(counted.sum()), n_segments))
             options: dict[str, Any] = {"user_segments": segments, "x_label": "Items in the user's history"}
         else:
-            popularity = np.bincount(checked.indices, minlength=checked.shape[1])
+            popularity = np.bincount(histories.indices, minlength=histories.shape[1])
             segments = _name_ranges(popularity, _bounds(popularity, popularity, n_segments))
             options = {"item_segments": segments, "x_label": "Users who have the held-out item"}
         return cls.from_predictions(truth, lists, metric=metric, ax=ax, **options)

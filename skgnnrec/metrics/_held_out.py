@@ -1,14 +1,10 @@
 """What an evaluation looks at: histories, what was held out, and the lists that should hold it."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.pipeline import Pipeline
-
-from skgnnrec.exceptions import LeakageWarning
 
 
 class HeldOutRanking(NamedTuple):
@@ -43,30 +39,3 @@ class HeldOutRanking(NamedTuple):
     held_out: sparse.csr_array
     recommended: NDArray[np.int64]
     item_counts: NDArray[Any]
-
-
-def rank_held_out(estimator: Any, X: Any, y: Any, k: int) -> HeldOutRanking:
-    """Return the ranking of an estimator, inside of searches and at the end of pipelines too."""
-    while not hasattr(estimator, "rank_held_out"):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        else:
-            raise TypeError(
-                "estimator must be a recommender with rank_held_out, a search over one or a pipeline that ends in "
-                f"one; got {type(estimator).__name__}."
-            )
-    ranking: HeldOutRanking = estimator.rank_held_out(X, y, k)
-    histories, held_out = ranking[:2]
-    n_shared = (histories > 0).multiply(held_out > 0).nnz
-    if n_shared:
-        warnings.warn(
-            f"The split leaks: {n_shared} of {held_out.nnz} held-out interactions stand in the histories too. They "
-            "were never hidden, and items of the history are not recommended. Hold out what X does not hold, as "
-            "split_interactions does.",
-            LeakageWarning,
-            stacklevel=4,
-        )
-    return ranking

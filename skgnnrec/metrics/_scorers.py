@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
+from skgnnrec._recommended import rank_held_out, warn_of_leak
 from skgnnrec.metrics._auc import auc_at_k
-from skgnnrec.metrics._held_out import HeldOutRanking, rank_held_out
+from skgnnrec.metrics._held_out import HeldOutRanking
 from skgnnrec.metrics._hits import PADDING
 from skgnnrec.metrics._ranking import hit_rate_at_k, map_at_k, mrr_at_k, ndcg_at_k, precision_at_k, recall_at_k
 
@@ -124,7 +125,7 @@ class RankingScorer(BaseEstimator):
             If held-out interactions stand in the histories too.
         """
         self._validate_params()
-        return self.evaluate(rank_held_out(estimator, X, y, self.k), sample_weight)
+        return self.evaluate(_rank(estimator, X, y, self.k), sample_weight)
 
     def evaluate(self, ranking: HeldOutRanking, sample_weight: Any = None) -> float:
         """Return the metric of a ranking that has been made.
@@ -237,7 +238,7 @@ class JointScorer(BaseEstimator):
             If held-out interactions stand in the histories too.
         """
         scorers = self._named()
-        ranking = rank_held_out(estimator, X, y, max(scorer.k for scorer in scorers.values()))
+        ranking = _rank(estimator, X, y, max(scorer.k for scorer in scorers.values()))
         return {name: scorer.evaluate(ranking, sample_weight) for name, scorer in scorers.items()}
 
     def _named(self) -> dict[str, RankingScorer]:
@@ -253,6 +254,12 @@ class JointScorer(BaseEstimator):
         if len(set(names)) < len(names):
             raise ValueError(f"scorers must differ in name, or be a dict of names; got {names}.")
         return dict(zip(names, scorers, strict=True))
+
+
+def _rank(estimator: Any, X: Any, y: Any, k: int) -> HeldOutRanking:
+    ranking: HeldOutRanking = rank_held_out(estimator, X, y, k)
+    warn_of_leak(ranking.histories, ranking.held_out, stacklevel=4)  # at the call of the scorer
+    return ranking
 
 
 def _items_of(segment: str | None, ranking: HeldOutRanking) -> NDArray[np.bool_]:

@@ -12,8 +12,8 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, validate_params
 
-from skgnnrec._recommended import chosen, hide_share, recommend_positions
-from skgnnrec.metrics import ranking_metrics
+from skgnnrec._recommended import hide_share, innermost, rank_held_out, warn_of_leak
+from skgnnrec.metrics import HeldOutRanking, ranking_metrics
 from skgnnrec.model_selection._bootstrap import BOOTSTRAP_CONSTRAINTS, intervals, pair_table, resample
 from skgnnrec.model_selection._cost import Cost, Stopwatch
 from skgnnrec.model_selection._floors import add_floors
@@ -67,7 +67,8 @@ def compare_recommenders(
     Parameters
     ----------
     estimators : dict of str to BaseRecommender
-        The recommenders by name, or searches over them (``GridSearchCV``, ...); they are cloned.
+        The recommenders by name, searches over them (``GridSearchCV``, ... with `refit`) or pipelines that end in one;
+        they are cloned.
     X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
         The interactions.
     y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
@@ -78,7 +79,7 @@ def compare_recommenders(
     scoring : str, list of str or dict of str to callable, default=("ndcg", "recall")
         What is measured: names of `ranking_metrics`, or functions that take the held-out interactions and the lists,
         ``f(y_true, recommended)``, and return a value for each user, such as
-        ``functools.partial(ndcg_at_k, k=5, average=False)``. The first one is tested.
+        ``functools.partial(ndcg_at_k, k=5, average=False)``. The first one says in which order the table stands.
     k : int, default=10
         Length of the lists.
     test_size : float in (0, 1) or int >= 1, default=0.2
@@ -102,14 +103,16 @@ def compare_recommenders(
     table : DataFrame with one row per recommender
         Best first by the first metric. Its columns have two levels:
 
-        - a metric, such as "ndcg@10": `mean` over users with held-out interactions, and the ends `low` and `high` of
-          its interval (percentile bootstrap over users);
-        - "p_value": a column for each recommender: the p-value of the test that the two do not differ in the first
-          metric (paired bootstrap over users, corrected);
-        - "cost": `fit_s` and `recommend_s`, seconds of one fit and of recommending to all users of a split, means over
-          splits; `peak_mib`, how much more memory the process held at most during both than before, in MiB (the
-          largest over splits; nan but on Linux); and `model_mib`, the size of the fitted recommender's pickle, item
-          data included (nan where it cannot be pickled).
+        - a metric, such as "ndcg@10": `mean` over users with held-out interactions, the ends `low` and `high` of its
+          interval (percentile bootstrap over users), and `p_vs_best`, the p-value of the test that the recommender
+          does not differ in it from the one with the highest mean (paired bootstrap over users, corrected for the
+          number of all pairs, each metric for itself; nan for that one);
+        - "p_value": a column for each recommender: the same p-value of each pair, in the first metric. Those of
+          another one are in ``paired_bootstrap(users["recall@10"])``;
+        - "cost": `fit_s` and `recommend_s`, seconds of one fit and of ranking for the users of a split with held-out
+          interactions, means over splits; `peak_mib`, how much more memory the process held at most during both than
+          before, in MiB (the largest over splits; nan but on Linux); and `model_mib`, the size of the fitted
+          recommender's pickle, item data included (nan where it cannot be pickled).
     users : DataFrame of shape (n_users, n_metrics * n_recommenders)
         With ``return_users=True``: the metrics of each user with held-out interactions, by (metric, recommender). Users
         who are tested several times have the mean.
@@ -119,7 +122,12 @@ def compare_recommenders(
     TypeError
         If an estimator is no recommender of a matrix.
     ValueError
-        If `X` and `y` do not fit together, or nobody has held-out interactions.
+        If `X` and `y` do not fit together, nobody has held-out interactions, or a search does not refit its choice.
+
+    Warns
+    -----
+    LeakageWarning
+        If held-out interactions stand in the histories too.
 
     See Also
     --------
@@ -157,14 +165,15 @@ def compare_recommenders(
     metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
     first = users[metrics[0]].mean().sort_values(ascending=False, kind="stable")
     names = list(first.index)
-    blocks = {}
+    blocks, squares = {}, {}
     for metric in metrics:
         resampled = resample(users[metric][names].to_numpy(), n_resamples, random_state)
         low, high = intervals(resampled.means[1:], confidence_level)
         blocks[metric] = pd.DataFrame({"mean": resampled.means[0], "low": low, "high": high}, index=names)
-        if metric == metrics[0]:
-            p_values = pair_table(resampled, names, confidence_level, correction)["p_corrected"]
-    blocks["p_value"] = _square(p_values, names)
+        pairs = pair_table(resampled, names, confidence_level, correction)
+        squares[metric] = _square(pairs["p_corrected"], names)
+        blocks[metric]["p_vs_best"] = squares[metric][blocks[metric]["mean"].idxmax()]
+    blocks["p_value"] = squares[metrics[0]]
     blocks["cost"] = pd.DataFrame({name: _mean_cost(costs[name]) for name in names}).T
     table = pd.concat(blocks, axis=1)
     table.index.name = "recommender"
@@ -175,15 +184,21 @@ def _check_estimators(estimators: Mapping[str, Any]) -> None:
     if not estimators:
         raise ValueError("estimators must hold at least one recommender; got none.")
     for name, estimator in estimators.items():
-        if isinstance(estimator, TableRecommender):
+        recommender = innermost(estimator)
+        if isinstance(recommender, TableRecommender):
             raise TypeError(
                 f"estimators must recommend from a matrix; got a TableRecommender as {name!r}. Compare what is its "
                 "`recommender` parameter on the matrix that is its `interactions_`."
             )
-        if not hasattr(getattr(estimator, "estimator", estimator), "recommend"):
+        if not hasattr(recommender, "rank_held_out"):
             raise TypeError(
-                f"estimators must be recommenders, or searches over recommenders; got {type(estimator).__name__} as "
-                f"{name!r}."
+                "estimators must be recommenders, searches over recommenders, or pipelines that end in one; got "
+                f"{type(estimator).__name__} as {name!r}."
+            )
+        if getattr(estimator, "refit", True) is False:
+            raise ValueError(
+                f"estimators must leave a fitted recommender behind; got {name!r}, a {type(estimator).__name__} with "
+                "refit=False. Set refit=True, or the name of a metric where it has several."
             )
 
 
@@ -222,9 +237,12 @@ def _run(
     for X_train, histories, held_out, rows in splits:
         values: dict[tuple[str, str], NDArray[np.float64]] = {}
         for name, estimator in estimators.items():
-            lists, cost = _fit_and_recommend(clone(estimator), X_train, histories, k, items)
+            ranking, cost = _fit_and_rank(clone(estimator), X_train, histories, held_out, k, items)
             costs[name].append(cost)
-            values |= {(metric, name): per_user for metric, per_user in measure(held_out, lists).items()}
+            if not values:
+                warn_of_leak(ranking.histories, ranking.held_out, stacklevel=4)  # at the call of compare_recommenders
+            measured = measure(ranking.held_out, ranking.recommended)
+            values |= {(metric, name): per_user for metric, per_user in measured.items()}
         parts.append(pd.DataFrame(values, index=rows))
     users = pd.concat(parts).groupby(level=0).mean().dropna()
     if not len(users):
@@ -253,16 +271,15 @@ def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Ite
             raise ValueError("cv must test either users that are not in the training part, or all of those that are.")
 
 
-def _fit_and_recommend(
-    estimator: Any, X_train: Any, histories: Any, k: int, items: Any
-) -> tuple[NDArray[np.int64], Cost]:
+def _fit_and_rank(
+    estimator: Any, X_train: Any, histories: Any, held_out: Any, k: int, items: Any
+) -> tuple[HeldOutRanking, Cost]:
     watch = Stopwatch()
     estimator.fit(X_train)
     watch.lap()
-    recommender = chosen(estimator)
-    lists = recommend_positions(recommender, histories, k, items)
+    ranking = rank_held_out(estimator, histories, held_out, k, items=items)
     watch.lap()
-    return lists, watch.stop(recommender)
+    return ranking, watch.stop(getattr(estimator, "best_estimator_", estimator))
 
 
 def _square(p_values: pd.Series, names: list[str]) -> pd.DataFrame:

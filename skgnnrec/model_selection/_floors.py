@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.base import clone
 
+from skgnnrec._recommended import innermost
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
 from skgnnrec.recommenders import BaseRecommender, PopularityRecommender
@@ -61,7 +62,7 @@ class TextCosineRecommender(BaseRecommender):
 def add_floors(estimators: Mapping[str, Any]) -> dict[str, Any]:
     """Return the estimators with the floors that are not among them: the text cosine once for each kind of vectors."""
     floors: dict[str, Any] = {}
-    recommenders = {name: getattr(estimator, "estimator", estimator) for name, estimator in estimators.items()}
+    recommenders = {name: innermost(estimator) for name, estimator in estimators.items()}
     if not any(isinstance(recommender, PopularityRecommender) for recommender in recommenders.values()):
         items = next((rec.items for rec in recommenders.values() if getattr(rec, "items", None) is not None), None)
         floors[POPULARITY] = PopularityRecommender(items=items)

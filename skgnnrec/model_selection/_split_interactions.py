@@ -4,7 +4,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
@@ -16,6 +15,7 @@ from skgnnrec._holdout import (
     hold_out_share,
     row_of_each,
 )
+from skgnnrec._recommended import named_as
 from skgnnrec._validation import check_indices, check_interactions
 
 
@@ -123,13 +123,8 @@ def split_interactions(
     else:
         hold_out_latest = hold_out_last if hold_out == "last" else hold_out_future
         parts = hold_out_latest(interactions, times_of(interactions, timestamps), test_size)
-    past, future = (_named_as(X, part) for part in parts)
+    past, future = (named_as(X, part) for part in parts)
     return past, future
-
-
-def _named_as(X: Any, part: sparse.csr_array) -> Any:
-    """Return a part as a DataFrame where X is one: recommenders find items by the names of its columns."""
-    return pd.DataFrame(part.toarray(), index=X.index, columns=X.columns) if isinstance(X, pd.DataFrame) else part
 
 
 def times_of(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:

@@ -150,9 +150,7 @@ class BaseRecommender(
             If `X` has other columns than in the fit, or `items` names unknown items.
         """
         X = self._check_histories(X)
-        n = self.n_recommendations if n_recommendations is None else n_recommendations
-        constraint = {"n_recommendations": self._parameter_constraints["n_recommendations"]}
-        validate_parameter_constraints(constraint, {"n_recommendations": n}, "recommend")
+        n = self._length_of_lists(n_recommendations, "recommend")
         score, columns, ids = self._candidates(items)
         seen = _select_columns(X, columns) if exclude_seen else None
         positions, scores = rank_in_blocks(score, X, n, n_columns=len(columns), seen=seen)
@@ -235,7 +233,9 @@ class BaseRecommender(
         ranking = self.rank_held_out(X, y)
         return float(ndcg_at_k(ranking.held_out, ranking.recommended, sample_weight=sample_weight))
 
-    def rank_held_out(self, X: Any, y: Any = None, n_recommendations: int | None = None) -> HeldOutRanking:
+    def rank_held_out(
+        self, X: Any, y: Any = None, n_recommendations: int | None = None, *, items: Any = None
+    ) -> HeldOutRanking:
         """Return what `score` measures: the held-out interactions, and the lists that should hold them.
 
         Parameters
@@ -246,6 +246,8 @@ class BaseRecommender(
             The held-out interactions, as in `score`; with None, a share of each row of `X`.
         n_recommendations : int, default=None
             Items per user; None takes the parameter of the recommender.
+        items : array-like of shape (n_candidates,), default=None
+            The candidates, fitted items as in `recommend`; None ranks every fitted item.
 
         Returns
         -------
@@ -253,19 +255,26 @@ class BaseRecommender(
             Histories, held-out interactions, lists of positions, and how many users of the fit have each item: what
             scorers read, and all metrics can be computed from. Users with nothing held out are not ranked, their lists
             are empty.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` has other columns than in the fit, or `items` names unknown items.
         """
         X = self._check_histories(X)
-        n = self.n_recommendations if n_recommendations is None else n_recommendations
-        constraint = {"n_recommendations": self._parameter_constraints["n_recommendations"]}
-        validate_parameter_constraints(constraint, {"n_recommendations": n}, "rank_held_out")
+        n = self._length_of_lists(n_recommendations, "rank_held_out")
         if y is None:
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:
             y = self._check_held_out(y, X.shape)
+        refuse_catalog(items, "rank_held_out")
+        score, columns, _ = self._candidates(items)
         positions = np.full((X.shape[0], n), -1)
         asked = np.flatnonzero(np.diff(y.indptr))
         histories = X[asked]
-        positions[asked], _ = rank_in_blocks(self._scorer(None), histories, n, n_columns=X.shape[1], seen=histories)
+        seen = _select_columns(histories, columns)
+        best, _ = rank_in_blocks(score, histories, n, n_columns=len(columns), seen=seen)
+        positions[asked] = np.append(columns, -1)[best]
         return HeldOutRanking(X, y, positions, self._popularity)
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -288,8 +297,7 @@ class BaseRecommender(
         check_is_fitted(self)
         constraint = {"n": self._parameter_constraints["n_recommendations"]}
         validate_parameter_constraints(constraint, {"n": n}, "similar_items")
-        if isinstance(items, ItemCatalog):
-            raise ValueError("items must name fitted items, got an ItemCatalog: similar_items knows no new items.")
+        refuse_catalog(items, "similar_items")
         columns = self._columns(np.atleast_1d(np.asarray(items)))
         queries = sparse.csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
@@ -310,6 +318,12 @@ class BaseRecommender(
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    def _length_of_lists(self, given: int | None, caller: str) -> int:
+        n = self.n_recommendations if given is None else given
+        constraint = {"n_recommendations": self._parameter_constraints["n_recommendations"]}
+        validate_parameter_constraints(constraint, {"n_recommendations": n}, caller)
+        return n
 
     def _check_histories(self, X: Any) -> sparse.csr_array:
         check_is_fitted(self)
@@ -428,6 +442,12 @@ def count_users(X: sparse.csr_array) -> np.ndarray:
 def fill(X: sparse.csr_array) -> sparse.csr_array:
     """Return X with ones: what counts more or less is the history being answered, see the notes of the recommenders."""
     return sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+
+
+def refuse_catalog(items: Any, caller: str) -> None:
+    """Refuse candidates that may be new, where only fitted items make sense."""
+    if isinstance(items, ItemCatalog):
+        raise ValueError(f"items must name fitted items, got an ItemCatalog: {caller} knows no new items.")
 
 
 def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:

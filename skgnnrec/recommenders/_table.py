@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skgnnrec._holdout import row_of_each
@@ -18,7 +18,7 @@ from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import EmptyHistoryWarning, ItemAlignmentError
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import BLOCK_BYTES
-from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender, _name
+from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender, _name, refuse_catalog
 from skgnnrec.recommenders._events import (
     Events,
     as_times,
@@ -282,7 +282,9 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         _, held_out, lists, _ = self.rank_held_out(X)
         return float(ndcg_at_k(held_out, lists)) if len(lists) else float("nan")
 
-    def rank_held_out(self, X: Any, y: Any = None, n_recommendations: int | None = None) -> HeldOutRanking:
+    def rank_held_out(
+        self, X: Any, y: Any = None, n_recommendations: int | None = None, *, items: Any = None
+    ) -> HeldOutRanking:
         """Return what `score` measures: the held-out interactions, and the lists that should hold them.
 
         Parameters
@@ -293,6 +295,8 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
             Not used.
         n_recommendations : int, default=None
             Items per user; None takes the parameter of the recommender.
+        items : array-like of shape (n_candidates,), default=None
+            The candidates, by id; None ranks every item.
 
         Returns
         -------
@@ -311,20 +315,20 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
             counted &= np.diff(histories.indptr) > 0
         rows = np.flatnonzero(counted)
         histories, held_out = histories[rows], held_out[rows]
+        problem = None
         if not len(rows):
-            warnings.warn(
-                "Nothing to score: X holds no interaction that was not in the fit, or none of a user with a history.",
-                EmptyHistoryWarning,
-                stacklevel=2,
+            problem = (
+                "Nothing to score: X holds no interaction that was not in the fit, or none of a user with a history."
             )
         elif held_out.indices.min() >= len(self.item_ids_):
-            warnings.warn(
+            problem = (
                 "All held-out items are new to the recommender, so that the score is 0: "
-                "cold items need a recommender with items=ItemCatalog(...).",
-                EmptyHistoryWarning,
-                stacklevel=2,
+                "cold items need a recommender with items=ItemCatalog(...)."
             )
-        found, scores = self._recommend(histories, user_ids[rows], n_recommendations)
+        if problem is not None:
+            warnings.warn(problem, EmptyHistoryWarning, stacklevel=2)
+        refuse_catalog(items, "rank_held_out")
+        found, scores = self._recommend(histories, user_ids[rows], n_recommendations, items)
         positions = positions_of(found.ravel(), self._items).reshape(found.shape)
         histories.resize(held_out.shape)
         counts = np.bincount(self.interactions_.indices, minlength=len(self.item_ids_))
@@ -436,9 +440,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         items: Any = None,
         exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
-        n = self.recommender_.n_recommendations if n_recommendations is None else n_recommendations
-        constraint = {"n_recommendations": BaseRecommender._parameter_constraints["n_recommendations"]}
-        validate_parameter_constraints(constraint, {"n_recommendations": n}, "recommend")
+        n = self.recommender_._length_of_lists(n_recommendations, "recommend")
         is_catalog = isinstance(items, ItemCatalog)
         if is_catalog and self.recommender.items is None:
             raise ValueError("items is an ItemCatalog, but the recommender has none: pass items= to its constructor.")

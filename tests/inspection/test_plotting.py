@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from skgnnrec import RidgeRecommender, TableRecommender
+from skgnnrec import ItemCatalog, RidgeRecommender, TableRecommender
+from skgnnrec.exceptions import LeakageWarning
 from skgnnrec.inspection import (
     AccuracyOverTimeDisplay,
     EmbeddingMapDisplay,
@@ -62,10 +63,26 @@ def test_one_recommender_goes_by_its_class_and_a_search_by_its_choice(draw, pair
 
 
 @pytest.mark.parametrize("draw", [draw for name, draw in DRAW.items() if "Time" not in name])
-def test_tables_are_drawn_by_their_matrix(draw, tastes):
-    table = TableRecommender(RidgeRecommender(), user="user_id", item="item_id").fit(tastes.events)
-    display = draw(table, (table.interactions_, table.interactions_))
+def test_tables_are_drawn_by_their_matrix(draw, tastes, pair):
+    past = pair[0].tocoo()
+    log = pd.DataFrame({"user_id": past.coords[0], "item_id": past.coords[1]})
+    catalog = ItemCatalog(np.eye(40, dtype=np.float32))  # whose items all are columns
+    table = TableRecommender(RidgeRecommender(items=catalog), user="user_id", item="item_id").fit(log)
+    display = draw(table, (table.interactions_, pair[1]))
     assert display.ax_.get_xlabel()
+
+
+@pytest.mark.parametrize("display", [MetricOverKDisplay, SegmentDisplay])
+def test_leaks_are_told_where_the_picture_is_drawn(display, fitted, pair):
+    with pytest.warns(LeakageWarning, match="held-out interactions stand in the histories") as caught:
+        display.from_estimator(fitted, pair[0] + pair[1], pair[1])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("display", [MetricOverKDisplay, SegmentDisplay])
+def test_an_unknown_metric_is_refused_before_anything_is_ranked(display, pair):
+    with pytest.raises(ValueError, match="metric must be one of ndcg, recall"):
+        display.from_estimator(RidgeRecommender(), *pair, metric="accuracy")  # not fitted, which ranking would find
 
 
 @pytest.mark.parametrize("draw", [draw for name, draw in DRAW.items() if "Time" not in name])

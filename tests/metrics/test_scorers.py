@@ -353,3 +353,9 @@ def test_estimators_that_do_not_recommend_are_refused(pair):
 def test_nothing_held_out_is_an_error_as_in_score(fitted, pair):
     with pytest.raises(ValueError, match="nothing to find"):
         ndcg_at(5)(fitted, pair[0], 0 * pair[1])
+
+
+def test_a_search_that_kept_no_recommender_says_so(pair):
+    search = GridSearchCV(RidgeRecommender(), {"alpha": [1.0]}, cv=2, refit=False).fit(pair[0])
+    with pytest.raises(TypeError, match="GridSearchCV was fitted with refit=False, which leaves no recommender"):
+        ndcg_at(5)(search, *pair)

@@ -10,8 +10,11 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold, RepeatedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender, TableRecommender
+from skgnnrec.exceptions import LeakageWarning
 from skgnnrec.metrics import ndcg_at_k, ranking_metrics
 from skgnnrec.model_selection import compare_recommenders, paired_bootstrap, split_interactions
 from skgnnrec.model_selection._cost import Stopwatch, pickled_bytes
@@ -87,6 +90,55 @@ def test_p_values_are_those_of_the_pairs(pair):
         assert square.loc[first, second] == square.loc[second, first] == row["p_corrected"]
     assert np.isnan(np.diag(square)).all()
     assert square.loc["ridge", "popularity"] < 0.1
+
+
+def test_every_metric_is_tested_against_its_best(pair):
+    def swapped(y, lists):  # the order of the recommenders is another one than by ndcg
+        return 1 - ranking_metrics(y, lists, average=False)["ndcg"]
+
+    scoring = {"ndcg": partial(ndcg_at_k, average=False), "swapped": swapped}
+    estimators = {"ridge": RidgeRecommender(), "filter": GraphFilterRecommender()}
+    table, users = compare_recommenders(estimators, *pair, scoring=scoring, return_users=True, **FAST)
+    names = table.index.tolist()
+    for metric, best in (("ndcg", names[0]), ("swapped", names[-1])):
+        pairs = paired_bootstrap(users[metric][names], **FAST)["p_corrected"]
+        assert np.isnan(table.loc[best, (metric, "p_vs_best")])
+        for name in set(names) - {best}:
+            expected = pairs.get((best, name), pairs.get((name, best)))
+            assert table.loc[name, (metric, "p_vs_best")] == expected
+
+
+def test_a_leak_is_said_once(pair):
+    past, future = pair
+    with pytest.warns(LeakageWarning, match=f"{future.nnz} of {future.nnz} held-out interactions") as caught:
+        compare_recommenders({"ridge": RidgeRecommender()}, past + future, future, **FAST)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_pipelines_are_compared_by_what_ranks_at_their_end(pair):
+    doubled = make_pipeline(FunctionTransformer(lambda X: 2 * X, accept_sparse=True), RidgeRecommender())
+    table = compare_recommenders({"pipeline": doubled, "ridge": RidgeRecommender()}, *pair, **FAST)
+    assert_allclose(table.loc["pipeline", ("ndcg@10", "mean")], table.loc["ridge", ("ndcg@10", "mean")])
+
+
+def test_only_users_with_something_held_out_are_ranked(pair):
+    past, future = pair
+    asked = []
+
+    class Watched(PopularityRecommender):
+        def _item_scorer(self, columns):
+            score = super()._item_scorer(columns)
+
+            def watch(X):
+                asked.append(X.shape[0])
+                return score(X)
+
+            return watch
+
+    some = sparse.csr_array(sparse.diags_array((np.arange(past.shape[0]) < 10).astype(float)) @ future)
+    compare_recommenders({"watched": Watched()}, past, some, **FAST)
+    assert sum(asked) == np.count_nonzero(np.diff(some.indptr)) <= 10
 
 
 def test_same_seed_same_bits(X):
@@ -235,7 +287,19 @@ class _Leaky:
     [
         ({}, {}, ValueError, r"at least one recommender; got none"),
         ({"t": TableRecommender(RidgeRecommender())}, {}, TypeError, r"got a TableRecommender as 't'"),
-        ({"t": Ridge()}, {}, TypeError, r"recommenders, or searches over recommenders; got Ridge as 't'"),
+        (
+            {"t": GridSearchCV(TableRecommender(RidgeRecommender()), {})},
+            {},
+            TypeError,
+            r"got a TableRecommender as 't'",
+        ),
+        ({"t": Ridge()}, {}, TypeError, r"searches over recommenders, or pipelines that end in one; got Ridge as 't'"),
+        (
+            {"s": GridSearchCV(RidgeRecommender(), {}, refit=False)},
+            {},
+            ValueError,
+            r"leave a fitted recommender behind; got 's', a GridSearchCV with refit=False",
+        ),
         ({"popularity": RidgeRecommender()}, {}, ValueError, r"leave the names of the floors.*got \['popularity'\]"),
         ({"r": RidgeRecommender()}, {"scoring": ["auc"]}, ValueError, r"scoring must name some of ndcg, recall"),
         ({"r": RidgeRecommender()}, {"scoring": []}, ValueError, r"scoring must name some of"),

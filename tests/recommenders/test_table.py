@@ -302,6 +302,17 @@ def test_predict_gives_the_scores_of_recommend_whatever_the_block(data, monkeypa
     assert_array_equal(rec.predict(data.log), log_scores)
 
 
+def test_held_out_rows_are_ranked_among_candidates(data):
+    past, future = data.events[:-200], data.events[-200:]
+    rec = TableRecommender(PopularityRecommender(), user="user_id", item="item_id").fit(past)
+    candidates = rec.item_ids_[::3]
+    lists = rec.rank_held_out(future, n_recommendations=5, items=candidates).recommended
+    assert set(rec.item_ids_[lists[lists >= 0]]) <= set(candidates)
+    assert (lists >= 0).any(axis=1).mean() > 0.9
+    with pytest.raises(ValueError, match="got an ItemCatalog: rank_held_out knows no new items"):
+        rec.rank_held_out(future, items=ItemCatalog(np.eye(2)))
+
+
 def test_similar_items_by_id(data):
     rec = table(RidgeRecommender()).fit(data.log)
     query = rec.item_ids_[4]
