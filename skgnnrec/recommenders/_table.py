@@ -466,7 +466,6 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         events = log._replace(users=users, items=items)
         shape = (len(user_ids), n_items + len(new_ids))
         keys = users * shape[1] + items
-
         rows = positions_of(user_ids, self._users)
         histories = self._histories(rows)
         is_held_out = ~np.isin(keys, row_of_each(histories) * shape[1] + histories.indices)

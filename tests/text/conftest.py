@@ -50,6 +50,15 @@ def tiny_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def other_model(tmp_path_factory):
+    """Save another random BERT with the same tokenizer."""
+    folder = tmp_path_factory.mktemp("other_bert")
+    make_tokenizer().save_pretrained(folder)
+    make_bert(seed=1).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_decoder(tmp_path_factory):
     """Save a random GPT-2 without padding token or special tokens."""
     folder = tmp_path_factory.mktemp("tiny_gpt2")
