@@ -44,7 +44,7 @@ lint: $(VENV)/package.done $(VENV)/test.done
 	$(BIN)/pytest -q tests/test_docstrings.py  # numpydoc, on every public name
 
 docs: $(VENV)/package.done $(VENV)/docs.done
-	$(BIN)/sphinx-build -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 bench: $(VENV)/package.done $(VENV)/demo.done

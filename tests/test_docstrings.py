@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import tomllib
 from pathlib import Path
 
@@ -58,3 +59,15 @@ def test_docstring_is_valid(path):
     errors = numpydoc_validate.validate(path)["errors"]
     found = [f"{code}: {message}" for code, message in errors if code not in ignored]
     assert not found, f"{path}: {', '.join(found)}"
+
+
+def test_every_public_name_has_a_page():
+    text = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = []
+    for path in re.findall(r"^   ([a-zA-Z_.]+)$", text, flags=re.MULTILINE):
+        module, _, name = f"skgnnrec.{path}".rpartition(".")
+        listed.append(getattr(importlib.import_module(module), name))
+    split = [path.rpartition(".") for path in public_names()]
+    members = [getattr(importlib.import_module(package), name) for package, _, name in split if package in PACKAGES]
+    assert not {member.__name__ for member in members if member not in listed}
+    assert len(set(map(id, listed))) == len(listed)

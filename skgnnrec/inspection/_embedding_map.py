@@ -24,8 +24,9 @@ HOVER_LINES = 4
 class EmbeddingMapDisplay:
     """The items of a catalog in the two dimensions that keep most of their embedding.
 
-    Vectors are scaled to unit length first, so that near means a high cosine, whatever the items' popularity. Under the
-    pointer an item shows its text, where matplotlib's backend is interactive.
+    These are principal components, or what UMAP [1]_ finds. Vectors are scaled to unit length first, so that near means
+    a high cosine, whatever the items' popularity. Under the pointer an item shows its text, where matplotlib's backend is
+    interactive.
 
     It is recommended to use `from_estimator` or `from_predictions`. All parameters are stored as attributes.
 
@@ -110,7 +111,7 @@ class EmbeddingMapDisplay:
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
             Interactions: items are coloured by how many users have them, where there are no groups.
         method : {"pca", "umap"}, default="pca"
-            Principal components, or UMAP [1]_ by the cosine, which needs the package umap-learn.
+            Principal components, or UMAP by the cosine, which needs the package umap-learn.
         texts : array-like of str of shape (n_items,), default=None
             What the pointer shows. None takes the catalog's texts, if it has one column of them, else its ids.
         groups : array-like of shape (n_items,), default=None
@@ -166,7 +167,7 @@ class EmbeddingMapDisplay:
         vectors : array-like of shape (n_items, n_dimensions)
             The items: an embedding, or what a text model made of their texts.
         method : {"pca", "umap"}, default="pca"
-            Principal components, or UMAP [1]_ by the cosine, which needs the package umap-learn.
+            Principal components, or UMAP by the cosine, which needs the package umap-learn.
         texts : array-like of str of shape (n_items,), default=None
             What the pointer shows.
         groups : array-like of shape (n_items,), default=None

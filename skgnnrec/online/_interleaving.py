@@ -67,6 +67,8 @@ def interleave(
     In each round a coin decides which ranking goes first; each then adds its best item that is not in the list yet, and
     the item counts for it [1]_. A ranking without items left passes.
 
+    Two rankings are the scope. Of more, let `assign_buckets` give each user a pair, and test each pair on its users.
+
     Parameters
     ----------
     ranking_a : array-like of shape (n_users, n_a)

@@ -86,7 +86,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         The histories, weighted.
     n_features_in_ : int
         The number of columns of the log.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         The names of the columns of the log, where all are strings.
 
     See Also

@@ -72,7 +72,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         Length of the vectors.
     n_features_in_ : int
         Number of columns seen in `fit`. Only defined for two-dimensional input.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_columns,)
         Names of the columns seen in `fit`. Only defined for a DataFrame whose column labels are all strings.
 
     See Also
@@ -205,7 +205,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 
         Returns
         -------
-        vectors : ndarray of float32, shape (n_texts, embedding_dim_)
+        vectors : ndarray of float32, shape (n_texts, embedding_dim)
             One vector a text, zero where there is no text. Another container after `set_output`.
 
         Raises
@@ -230,7 +230,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 
         Returns
         -------
-        vectors : ndarray of float32, shape (n_texts, embedding_dim_)
+        vectors : ndarray of float32, shape (n_texts, embedding_dim)
             One vector a text, zero where there is no text. Another container after `set_output`.
 
         Raises
