@@ -11,6 +11,7 @@ __all__ = ["BLOCK_BYTES", "matmul_by_row", "rank_in_blocks", "round_for_exact_su
 
 BLOCK_BYTES = 1 << 26  # one block of float32 scores; a thread holds about three times as much
 ROW_CHUNK = 32
+SMALLEST_EXPONENT = -149  # of float32
 PRODUCT_ROWS = 128  # rows of a product in float64, before they are added up in float32
 
 
@@ -85,8 +86,12 @@ def round_for_exact_sums(A: np.ndarray, n_terms: int, axis: int) -> np.ndarray:
     # n_terms products of two integers of that many bits stay within the 53 bits of float64.
     bits = min(24, (53 - max(1, n_terms - 1).bit_length()) // 2)
     largest = np.abs(A).max(axis=axis, keepdims=True, initial=0.0)
-    quantum = np.ldexp(1.0, np.frexp(largest)[1] - bits)
-    return (np.rint(A / quantum) * quantum).astype(np.float32)
+    # A power of two that float32 has: multiplying by it is exact, and takes no copy in float64.
+    quantum = np.ldexp(np.float32(1.0), np.maximum(np.frexp(largest)[1] - bits, SMALLEST_EXPONENT))
+    rounded = A / quantum
+    np.rint(rounded, out=rounded)
+    rounded *= quantum
+    return rounded.astype(np.float32, copy=False)
 
 
 def matmul_by_row(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None:

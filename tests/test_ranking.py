@@ -167,3 +167,15 @@ def test_errors_of_a_thread_come_out(histories):
 
     with pytest.raises(FloatingPointError, match="no score today"):
         rank_in_blocks(fail, histories, 2, n_columns=3)
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rounding_in_float32_is_that_in_float64(scale, axis):
+    rng = np.random.default_rng(0)
+    A = (rng.normal(size=(30, 20)) * 10 ** rng.uniform(-3, 3, size=(30, 20)) * scale).astype(np.float32)
+    largest = np.abs(A.astype(np.float64)).max(axis=axis, keepdims=True)
+    quantum = 2.0 ** (np.floor(np.log2(largest)) + 1 - 22)  # 22 bits: 300 products of them fit into the 53 of float64
+    rounded = round_for_exact_sums(A, 300, axis)
+    assert rounded.dtype == np.float32
+    assert_array_equal(rounded, (np.rint(A / quantum) * quantum).astype(np.float32))

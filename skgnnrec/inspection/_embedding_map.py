@@ -25,8 +25,8 @@ class EmbeddingMapDisplay:
     """The items of a catalog in the two dimensions that keep most of their embedding.
 
     These are principal components, or what UMAP [1]_ finds. Vectors are scaled to unit length first, so that near means
-    a high cosine, whatever the items' popularity. Under the pointer an item shows its text, where matplotlib's backend is
-    interactive.
+    a high cosine, whatever the items' popularity. Under the pointer an item shows its text, where the backend of
+    matplotlib is interactive.
 
     It is recommended to use `from_estimator` or `from_predictions`. All parameters are stored as attributes.
 

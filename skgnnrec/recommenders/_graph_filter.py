@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import joblib
 import numpy as np
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
@@ -145,21 +146,19 @@ class GraphFilterRecommender(BaseRecommender):
 
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
         memory = check_memory(self.memory)
-        self.graph_ = memory.cache(sharpened_cooccurrence)(X, self.degree_exponent, self.sharpness)
-        mass = self._mean_row_sum()
+        # Hashed once for both caches, and without its values, which are ones: what is left of a warm fit is hashing.
+        key = None if self.memory is None else joblib.hash((X.indices, X.indptr, X.shape))
+        cooccurrence, factors = (memory.cache(part, ignore=["X"]) for part in (_cooccurrence, _low_pass_factors))
+        self.graph_, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
         n_components = min(self.n_components, *X.shape) if self.low_pass_weight > 0 else 0
-        self._projection, right = memory.cache(low_pass_factors)(X, n_components, self.random_state)
-        self.item_embedding_ = round_for_exact_sums(self.low_pass_weight * mass * right, n_components, axis=0).T
+        weight = np.float32(self.low_pass_weight) * mass  # of a NumPy float64, the product would be one too
+        self._projection, right = factors(X, key, n_components, self.random_state)
+        self.item_embedding_ = round_for_exact_sums(weight * right, n_components, axis=0).T
         self._similarity: SimilarityGraph | None = None
         if vectors is not None:
             self._similarity = memory.cache(SimilarityGraph)(vectors, self.n_neighbors)
             self._text_scale = np.float32(self.text_weight * mass)
             self.graph_ = self.graph_ + self._text_scale * self._similarity.adjacency
-
-    def _mean_row_sum(self) -> np.float32:
-        """Return the mean row sum of the co-occurrence over items that have any, 1 where none has."""
-        sums = self.graph_.sum(axis=1)
-        return np.float32(sums[sums > 0].mean()) if (sums > 0).any() else np.float32(1.0)
 
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
         graph = self.graph_ if columns is None else self.graph_[:, columns]
@@ -184,3 +183,21 @@ class GraphFilterRecommender(BaseRecommender):
         if not self._n_features_out:
             raise ValueError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
         return X @ self._projection
+
+
+# What caches keep, by a key for X.
+
+
+def _cooccurrence(
+    X: sparse.csr_array, key: str | None, degree_exponent: float, sharpness: float
+) -> tuple[sparse.csr_array, np.float32]:
+    """Return the sharpened co-occurrence, and its mean row sum over items that have any, 1 where none has."""
+    graph = sharpened_cooccurrence(X, degree_exponent, sharpness)
+    sums = graph.sum(axis=1)
+    return graph, np.float32(sums[sums > 0].mean()) if (sums > 0).any() else np.float32(1.0)
+
+
+def _low_pass_factors(
+    X: sparse.csr_array, key: str | None, n_components: int, random_state: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    return low_pass_factors(X, n_components, random_state)

@@ -168,8 +168,8 @@ def test_a_search_over_late_parameters_of_the_filter_computes_the_early_ones_onc
     assert_array_equal(cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
     assert computed(tmp_path) == {
         "_fit_encode": 1,
-        "sharpened_cooccurrence": 1,
-        "low_pass_factors": 1,
+        "_cooccurrence": 1,
+        "_low_pass_factors": 1,
         "SimilarityGraph": 1,
     }
 
@@ -198,4 +198,4 @@ def test_processes_and_folds_share_what_is_common(catalog, encoder, X, backend, 
     assert cached.cv_results_["mean_test_score"] == pytest.approx(plain.cv_results_["mean_test_score"])
     # Texts once, the interactions once for each fold and for the fit on all of them.
     assert computed(tmp_path)["_fit_encode"] == computed(tmp_path)["SimilarityGraph"] == 1
-    assert computed(tmp_path)["low_pass_factors"] == 4
+    assert computed(tmp_path)["_low_pass_factors"] == 4

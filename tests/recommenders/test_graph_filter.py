@@ -169,3 +169,9 @@ def test_a_cache_is_used_and_left_intact(monkeypatch, tmp_path, dense, vectors, 
         assert_array_equal(cached.decision_function(dense), expected.decision_function(dense))
         del calls[n_calls:]
     assert sorted(calls) == ["NearestNeighbors", "_gram", "randomized_svd"]
+
+
+def test_weights_of_a_numpy_grid_are_those_of_python(X):
+    plain, from_grid = (GraphFilterRecommender(low_pass_weight=weight).fit(X) for weight in (0.3, np.float64(0.3)))
+    assert_array_equal(from_grid.item_embedding_, plain.item_embedding_)
+    assert from_grid.item_embedding_.dtype == np.float32
