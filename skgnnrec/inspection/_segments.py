@@ -134,7 +134,8 @@ class SegmentDisplay:
         if by not in BY:
             raise ValueError(f"by must be 'user_activity' or 'item_popularity'; got {by!r}.")
         check_metric(metric)
-        (histories, truth, _, _), lists = rank_each(as_named(estimator, name), X, y, k)
+        ranking, lists = rank_each(as_named(estimator, name), X, y, k)
+        histories, truth = ranking.histories, ranking.held_out
         if by == "user_activity":
             activity = np.diff(histories.indptr)
             counted = np.diff(truth.indptr) > 0

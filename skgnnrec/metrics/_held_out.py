@@ -23,6 +23,8 @@ class HeldOutRanking(NamedTuple):
         Positions of items, best first, padded with -1; empty for users with nothing held out.
     item_counts : ndarray of shape (n_items,)
         How many users of the fit have each item.
+    users : ndarray of shape (n_users,) or None, default=None
+        Ids of the users, where the recommender knows them by id.
 
     Examples
     --------
@@ -39,3 +41,4 @@ class HeldOutRanking(NamedTuple):
     held_out: sparse.csr_array
     recommended: NDArray[np.int64]
     item_counts: NDArray[Any]
+    users: NDArray[Any] | None = None

@@ -154,8 +154,12 @@ class RankingScorer(BaseEstimator):
         items = _items_of(self.segment, ranking)
         if self.segment in USER_SEGMENTS:
             users = _users_of(self.segment, ranking)
-            histories, found, lists, counts = ranking
-            ranking = HeldOutRanking(histories[users], found[users], lists[users], counts)
+            ranking = ranking._replace(
+                histories=ranking.histories[users],
+                held_out=ranking.held_out[users],
+                recommended=ranking.recommended[users],
+                users=None,
+            )
             sample_weight = None if sample_weight is None else np.asarray(sample_weight)[users]
         if self.metric == "coverage":
             return _coverage(ranking, items)

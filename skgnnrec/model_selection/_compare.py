@@ -22,7 +22,7 @@ from skgnnrec.recommenders import TableRecommender
 
 MIB = 1 << 20
 
-Split = tuple[Any, Any, Any, NDArray[np.intp]]
+Split = tuple[Any, Any, Any, NDArray[np.intp] | None]
 Metrics = Callable[[Any, NDArray[np.int64]], dict[str, NDArray[np.float64]]]
 
 
@@ -68,14 +68,16 @@ def compare_recommenders(
     ----------
     estimators : dict of str to BaseRecommender
         The recommenders by name, searches over them (``GridSearchCV``, ... with `refit`) or pipelines that end in one;
-        they are cloned.
+        they are cloned. Either all of them or none are `TableRecommender`, which recommend from logs.
     X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-        The interactions.
+        The interactions; for `TableRecommender` a log.
     y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-        The held-out interactions. None hides a seeded share of each row of `X`, and the rest is the history.
+        The held-out interactions. None hides a seeded share of each row of `X`, and the rest is the history. Of a log,
+        the rows that are held out.
     cv : int, cross-validation splitter or None, default=None
         Which users are held out. None fits on the histories of all users and answers the same. A number of folds or a
-        splitter (over rows) fits on the rows of the others; the users of all folds count together.
+        splitter (over rows) fits on the rows of the others; the users of all folds count together. For a log, which
+        rows are held out, such as ``RollingWindows(...)``, where there is no `y`.
     scoring : str, list of str or dict of str to callable, default=("ndcg", "recall")
         What is measured: names of `ranking_metrics`, or functions that take the held-out interactions and the lists,
         ``f(y_true, recommended)``, and return a value for each user, such as
@@ -83,7 +85,7 @@ def compare_recommenders(
     k : int, default=10
         Length of the lists.
     test_size : float in (0, 1) or int >= 1, default=0.2
-        Share or number of each user's interactions to hide where `y` is None.
+        Share or number of each user's interactions to hide from a matrix where `y` is None.
     items : array-like of shape (n_candidates,), default=None
         The candidates, by id where ids are known and by position elsewhere, for instance the cold items. None ranks
         all.
@@ -120,7 +122,7 @@ def compare_recommenders(
     Raises
     ------
     TypeError
-        If an estimator is no recommender of a matrix.
+        If an estimator is no recommender, or some recommend from a matrix and some from a log.
     ValueError
         If `X` and `y` do not fit together, nobody has held-out interactions, or a search does not refit its choice.
 
@@ -142,8 +144,6 @@ def compare_recommenders(
     process had freed but kept before a fit may be used again without showing in `peak_mib`: for exact figures, measure
     each recommender in a process of its own.
 
-    With a log, compare on its matrix: ``TableRecommender(...).fit(log).interactions_`` has its weights and recency.
-
     Examples
     --------
     >>> from skgnnrec import RidgeRecommender
@@ -156,11 +156,12 @@ def compare_recommenders(
     >>> bool(table.loc["ridge", ("p_value", "popularity")] < 0.01)
     True
     """
-    _check_estimators(estimators)
+    of_logs = _check_estimators(estimators)
     measure = _metrics(scoring, k)
     compared = add_floors(estimators)
-    users, costs = _run(compared, _splits(X, y, cv, test_size, random_state), measure, k, items)
-    if isinstance(X, pd.DataFrame):
+    splits = _log_splits(X, y, cv) if of_logs else _splits(X, y, cv, test_size, random_state)
+    users, costs = _run(compared, splits, measure, k, items)
+    if isinstance(X, pd.DataFrame) and not of_logs:
         users.index = X.index[users.index]
     metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
     first = users[metrics[0]].mean().sort_values(ascending=False, kind="stable")
@@ -180,17 +181,12 @@ def compare_recommenders(
     return (table, users) if return_users else table
 
 
-def _check_estimators(estimators: Mapping[str, Any]) -> None:
+def _check_estimators(estimators: Mapping[str, Any]) -> bool:
+    """Return whether the estimators recommend from logs."""
     if not estimators:
         raise ValueError("estimators must hold at least one recommender; got none.")
     for name, estimator in estimators.items():
-        recommender = innermost(estimator)
-        if isinstance(recommender, TableRecommender):
-            raise TypeError(
-                f"estimators must recommend from a matrix; got a TableRecommender as {name!r}. Compare what is its "
-                "`recommender` parameter on the matrix that is its `interactions_`."
-            )
-        if not hasattr(recommender, "rank_held_out"):
+        if not hasattr(innermost(estimator), "rank_held_out"):
             raise TypeError(
                 "estimators must be recommenders, searches over recommenders, or pipelines that end in one; got "
                 f"{type(estimator).__name__} as {name!r}."
@@ -200,6 +196,10 @@ def _check_estimators(estimators: Mapping[str, Any]) -> None:
                 f"estimators must leave a fitted recommender behind; got {name!r}, a {type(estimator).__name__} with "
                 "refit=False. Set refit=True, or the name of a metric where it has several."
             )
+    of_logs = {name: isinstance(innermost(estimator), TableRecommender) for name, estimator in estimators.items()}
+    if len(set(of_logs.values())) > 1:
+        raise TypeError(f"estimators must all recommend from a log, as TableRecommender does, or none; got {of_logs}.")
+    return all(of_logs.values())
 
 
 def _metrics(scoring: Any, k: int) -> Metrics:
@@ -209,7 +209,10 @@ def _metrics(scoring: Any, k: int) -> Metrics:
     names = [scoring] if isinstance(scoring, str) else list(scoring)
     known = list(ranking_metrics([[1]], [[0]]))  # asked before anything is fitted
     if not names or not set(names) <= set(known):
-        raise ValueError(f"scoring must name some of {', '.join(known)}, or map names to functions; got {scoring!r}.")
+        raise ValueError(
+            f"scoring must name some of {', '.join(known)} (`k` says at which length), or map names to functions; got "
+            f"{scoring!r}."
+        )
 
     def measure(y: Any, lists: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         values = ranking_metrics(y, lists, average=False)
@@ -235,15 +238,16 @@ def _run(
     parts: list[pd.DataFrame] = []
     costs: dict[str, list[Cost]] = {name: [] for name in estimators}
     for X_train, histories, held_out, rows in splits:
-        values: dict[tuple[str, str], NDArray[np.float64]] = {}
+        values: dict[tuple[str, str], pd.Series] = {}
         for name, estimator in estimators.items():
             ranking, cost = _fit_and_rank(clone(estimator), X_train, histories, held_out, k, items)
             costs[name].append(cost)
             if not values:
                 warn_of_leak(ranking.histories, ranking.held_out, stacklevel=4)  # at the call of compare_recommenders
-            measured = measure(ranking.held_out, ranking.recommended)
-            values |= {(metric, name): per_user for metric, per_user in measured.items()}
-        parts.append(pd.DataFrame(values, index=rows))
+            measured = measure(ranking.held_out, ranking.recommended).items()
+            index = ranking.users if rows is None else rows
+            values |= {(metric, name): pd.Series(per_user, index) for metric, per_user in measured}
+        parts.append(pd.DataFrame(values))  # by user
     users = pd.concat(parts).groupby(level=0).mean().dropna()
     if not len(users):
         raise ValueError("y must hold something for at least one user, or nothing can be compared; got no such user.")
@@ -269,6 +273,20 @@ def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Ite
             yield histories, histories, held_out, test
         else:
             raise ValueError("cv must test either users that are not in the training part, or all of those that are.")
+
+
+def _log_splits(X: Any, y: Any, cv: Any) -> Iterator[Split]:
+    """Yield the rows of a log to fit on, and those that are held out."""
+    if (y is None) == (cv is None):
+        raise ValueError(
+            "For a log, give either the held-out rows as y or a splitter of rows as cv, such as RollingWindows; got "
+            f"{'neither' if y is None else 'both'}."
+        )
+    if y is not None:
+        yield X, y, None, None
+        return
+    for train, test in check_cv(cv).split(X):
+        yield _safe_indexing(X, train), _safe_indexing(X, test), None, None
 
 
 def _fit_and_rank(

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from skgnnrec._recommended import innermost
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
-from skgnnrec.recommenders import BaseRecommender, PopularityRecommender
+from skgnnrec.recommenders import BaseRecommender, PopularityRecommender, TableRecommender
 
 POPULARITY = "popularity"
 TEXT_COSINE = "text cosine"
@@ -62,25 +62,32 @@ class TextCosineRecommender(BaseRecommender):
 def add_floors(estimators: Mapping[str, Any]) -> dict[str, Any]:
     """Return the estimators with the floors that are not among them: the text cosine once for each kind of vectors."""
     floors: dict[str, Any] = {}
-    recommenders = {name: innermost(estimator) for name, estimator in estimators.items()}
-    if not any(isinstance(recommender, PopularityRecommender) for recommender in recommenders.values()):
-        items = next((rec.items for rec in recommenders.values() if getattr(rec, "items", None) is not None), None)
-        floors[POPULARITY] = PopularityRecommender(items=items)
-    by_vectors: dict[tuple[int, str], tuple[str, Any]] = {}
-    for name, recommender in recommenders.items():
+    outer = [innermost(estimator) for estimator in estimators.values()]
+    recommenders = [getattr(each, "recommender", each) for each in outer]  # what is in a TableRecommender
+    if not any(isinstance(recommender, PopularityRecommender) for recommender in recommenders):
+        place = next((i for i, rec in enumerate(recommenders) if getattr(rec, "items", None) is not None), 0)
+        items = getattr(recommenders[place], "items", None)
+        floors[POPULARITY] = _instead(outer[place], PopularityRecommender(items=items))
+    by_vectors: dict[tuple[int, str], tuple[str, Any, Any]] = {}
+    for name, table, recommender in zip(estimators, outer, recommenders, strict=True):
         if _has_vectors(recommender):
             key = (id(recommender.items), joblib.hash(recommender.item_encoder))
-            by_vectors.setdefault(key, (name, recommender))
-    for name, recommender in by_vectors.values():
+            by_vectors.setdefault(key, (name, table, recommender))
+    for name, table, recommender in by_vectors.values():
         encoder = None if recommender.item_encoder is None else clone(recommender.item_encoder)
         floor = TextCosineRecommender(
             items=recommender.items, item_encoder=encoder, memory=getattr(recommender, "memory", None)
         )
-        floors[TEXT_COSINE if len(by_vectors) == 1 else f"{TEXT_COSINE}, {name}"] = floor
+        floors[TEXT_COSINE if len(by_vectors) == 1 else f"{TEXT_COSINE}, {name}"] = _instead(table, floor)
     taken = sorted(floors.keys() & estimators.keys())
     if taken:
         raise ValueError(f"estimators must leave the names of the floors to them; got {taken}.")
     return {**estimators, **floors}
+
+
+def _instead(outer: Any, floor: BaseRecommender) -> Any:
+    """Return the floor as it is, or behind the same log as a recommender."""
+    return clone(outer).set_params(recommender=floor) if isinstance(outer, TableRecommender) else floor
 
 
 def _has_vectors(recommender: Any) -> bool:

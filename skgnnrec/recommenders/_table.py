@@ -279,8 +279,8 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         EmptyHistoryWarning
             If there is nothing to score, or no item held out that could be recommended.
         """
-        _, held_out, lists, _ = self.rank_held_out(X)
-        return float(ndcg_at_k(held_out, lists)) if len(lists) else float("nan")
+        ranking = self.rank_held_out(X)
+        return float(ndcg_at_k(*ranking[1:3])) if len(ranking.recommended) else float("nan")
 
     def rank_held_out(
         self, X: Any, y: Any = None, n_recommendations: int | None = None, *, items: Any = None
@@ -332,7 +332,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         positions = positions_of(found.ravel(), self._items).reshape(found.shape)
         histories.resize(held_out.shape)
         counts = np.bincount(self.interactions_.indices, minlength=len(self.item_ids_))
-        return HeldOutRanking(histories, held_out, np.where(np.isneginf(scores), -1, positions), counts)
+        return HeldOutRanking(histories, held_out, np.where(np.isneginf(scores), -1, positions), counts, user_ids[rows])
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Return what goes with items: the recommendations to a user who has that one item.

@@ -93,7 +93,7 @@ def test_users_with_nothing_held_out_are_not_ranked(fitted, pair):
     past, future = pair
     asked = np.arange(past.shape[0]) % 3 == 0
     part = sparse.csr_array(sparse.diags_array(asked.astype(float)) @ future)
-    _, _, lists, _ = fitted.rank_held_out(past, part, 5)
+    lists = fitted.rank_held_out(past, part, 5).recommended
     assert (lists[~asked] == -1).all()
     assert_array_equal(lists[asked], fitted.recommend(past[asked], 5)[0])
     assert ndcg_at(5)(fitted, past, part) == ndcg_at(5)(fitted, past[asked], future[asked])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold, RepeatedKFold, cross_val_score
@@ -16,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender, TableRecommender
 from skgnnrec.exceptions import LeakageWarning
 from skgnnrec.metrics import ndcg_at_k, ranking_metrics
-from skgnnrec.model_selection import compare_recommenders, paired_bootstrap, split_interactions
+from skgnnrec.model_selection import RollingWindows, compare_recommenders, paired_bootstrap, split_interactions
 from skgnnrec.model_selection._cost import Stopwatch, pickled_bytes
 from skgnnrec.model_selection._floors import TextCosineRecommender
 
@@ -120,6 +121,75 @@ def test_pipelines_are_compared_by_what_ranks_at_their_end(pair):
     doubled = make_pipeline(FunctionTransformer(lambda X: 2 * X, accept_sparse=True), RidgeRecommender())
     table = compare_recommenders({"pipeline": doubled, "ridge": RidgeRecommender()}, *pair, **FAST)
     assert_allclose(table.loc["pipeline", ("ndcg@10", "mean")], table.loc["ridge", ("ndcg@10", "mean")])
+
+
+# Logs -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_logs(catalog, encoder):
+    columns = {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "rank_decay": 0.9}
+    ridge = RidgeRecommender(items=catalog, item_encoder=encoder)
+    return {"ridge": TableRecommender(ridge, **columns), "text": TableRecommender(clone(ridge), **columns)}
+
+
+@pytest.fixture
+def log(tastes, names):
+    events = tastes.events.assign(
+        item_id=lambda events: names[events["item_id"]], user_id=lambda events: "u" + events["user_id"].astype(str)
+    )
+    return events.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+def test_logs_are_compared_as_they_are_scored(of_logs, log):
+    past, future = log[:-150], log[-150:]
+    of_logs["text"].set_params(recommender__text_weight=5.0, unknown_users="skip")
+    table, users = compare_recommenders(of_logs, past, future, return_users=True, **FAST)
+    assert set(table.index) == {"ridge", "text", "popularity", "text cosine"}
+    assert table.loc["ridge", ("ndcg@10", "mean")] == pytest.approx(of_logs["ridge"].fit(past).score(future))
+    assert set(users.index) <= set(future["user_id"])
+    popular = clone(of_logs["ridge"]).set_params(
+        recommender=PopularityRecommender(items=of_logs["ridge"].recommender.items)
+    )
+    assert table.loc["popularity", ("ndcg@10", "mean")] == pytest.approx(popular.fit(past).score(future))
+
+
+def test_only_users_of_a_log_whom_all_answer_count(of_logs, log):
+    past, future = log[:-150], log[-150:]
+    newcomer = future["user_id"].iloc[0]
+    past = past[past["user_id"] != newcomer]
+    both = compare_recommenders({"ridge": of_logs["ridge"]}, past, future, return_users=True, **FAST)[1]
+    of_logs["text"].set_params(unknown_users="skip")
+    fewer = compare_recommenders(of_logs, past, future, return_users=True, **FAST)[1]
+    assert newcomer in both.index
+    # Who has one item, held out, has no history and is skipped; others have the rest of what they took.
+    skipped = set(both.index) - set(fewer.index)
+    known = set(past["user_id"])
+    assert not skipped & known
+    assert_array_equal(fewer["ndcg@10", "ridge"], both["ndcg@10", "ridge"][fewer.index])
+
+
+def test_users_of_a_log_who_are_tested_in_several_windows_count_once(of_logs, log):
+    cv = RollingWindows("timestamp", n_splits=3)
+    search = GridSearchCV(of_logs["ridge"], {"recommender__alpha": [10.0]}, cv=cv)
+    table, users = compare_recommenders(
+        {"ridge": of_logs["ridge"], "search": search}, log, cv=cv, return_users=True, **FAST
+    )
+    assert users.index.is_unique
+    assert_array_equal(users["ndcg@10", "ridge"], users["ndcg@10", "search"])  # 10 is the default
+    assert table.loc["ridge", ("ndcg@10", "mean")] == pytest.approx(users["ndcg@10", "ridge"].mean())
+
+
+def test_candidates_of_a_log_go_by_id(of_logs, log, names):
+    past, future = log[:-150], log[-150:]
+    some = compare_recommenders({"ridge": of_logs["ridge"]}, past, future, items=names[:20], scoring="recall", **FAST)
+    every = compare_recommenders({"ridge": of_logs["ridge"]}, past, future, items=names, scoring="recall", **FAST)
+    whole = compare_recommenders({"ridge": of_logs["ridge"]}, past, future, scoring="recall", **FAST)
+    pd.testing.assert_frame_equal(without_cost(every), without_cost(whole))
+    assert not without_cost(some).equals(without_cost(whole))
+
+
+# Costs and errors -----------------------------------------------------------------------------------------------------
 
 
 def test_only_users_with_something_held_out_are_ranked(pair):
@@ -286,12 +356,18 @@ class _Leaky:
     ("estimators", "options", "error", "message"),
     [
         ({}, {}, ValueError, r"at least one recommender; got none"),
-        ({"t": TableRecommender(RidgeRecommender())}, {}, TypeError, r"got a TableRecommender as 't'"),
         (
-            {"t": GridSearchCV(TableRecommender(RidgeRecommender()), {})},
+            {"t": GridSearchCV(TableRecommender(RidgeRecommender()), {}), "r": RidgeRecommender()},
             {},
             TypeError,
-            r"got a TableRecommender as 't'",
+            r"must all recommend from a log.*or none; got \{'t': True, 'r': False\}",
+        ),
+        ({"t": TableRecommender(RidgeRecommender())}, {}, ValueError, r"For a log, give either .*; got neither"),
+        (
+            {"t": TableRecommender(RidgeRecommender())},
+            {"y": np.ones((3, 3)), "cv": 2},
+            ValueError,
+            r"as cv, such as RollingWindows; got both",
         ),
         ({"t": Ridge()}, {}, TypeError, r"searches over recommenders, or pipelines that end in one; got Ridge as 't'"),
         (
