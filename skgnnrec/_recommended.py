@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.pipeline import Pipeline
@@ -11,7 +12,7 @@ from skgnnrec._holdout import hold_out_share
 from skgnnrec._validation import check_interactions
 from skgnnrec.exceptions import LeakageWarning
 
-__all__ = ["chosen", "hide_share", "innermost", "named_as", "rank_held_out", "warn_of_leak"]
+__all__ = ["chosen", "chosen_for", "hide_share", "innermost", "named_as", "rank_held_out", "warn_of_leak"]
 
 
 def rank_held_out(estimator: Any, X: Any, y: Any, k: int, **options: Any) -> Any:
@@ -52,6 +53,18 @@ def chosen(estimator: Any) -> Any:
     """Return the fitted recommender of a matrix inside a search or a `TableRecommender`, or the recommender itself."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     return getattr(estimator, "recommender_", estimator)
+
+
+def chosen_for(estimator: Any, X: Any) -> Any:
+    """Return the fitted recommender of a matrix that answers the histories X, which must be a matrix too."""
+    recommender = chosen(estimator)
+    is_of_log = hasattr(getattr(estimator, "best_estimator_", estimator), "recommender_")
+    if is_of_log and np.shape(X)[1:] != (recommender.n_features_in_,):
+        raise ValueError(
+            f"X must be a matrix of users and {recommender.n_features_in_} items, such as `interactions_` of the "
+            f"TableRecommender; got shape {np.shape(X)}. Of a log, rank_held_out returns what from_predictions takes."
+        )
+    return recommender
 
 
 def innermost(estimator: Any) -> Any:

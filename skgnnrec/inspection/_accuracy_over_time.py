@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from skgnnrec._recommended import chosen, hide_share
+from skgnnrec._recommended import chosen, hide_share, innermost
 from skgnnrec.inspection._plotting import as_named, legend_above, line_styles, new_axes, plain_numbers
 
 WIDE = 20  # a range of seconds above this ratio goes on a logarithmic axis
@@ -80,9 +80,10 @@ class AccuracyOverTimeDisplay:
         estimator : BaseRecommender or dict of str to BaseRecommender
             Recommenders, by name where there are several; they are cloned and fitted.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The interactions to fit on.
+            The interactions to fit on; for `TableRecommender` a log.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-            The held-out interactions. None hides a seeded fifth of each row of `X` before the fit.
+            The held-out interactions. None hides a seeded fifth of each row of `X` before the fit. For a log, the rows
+            that are held out.
         name : str, default=None
             Name of a single recommender; None takes that of its class.
         ax : matplotlib Axes, default=None
@@ -93,15 +94,20 @@ class AccuracyOverTimeDisplay:
         display : AccuracyOverTimeDisplay
             The drawn display.
         """
+        recommenders = as_named(estimator, name)
+        if y is None and any(hasattr(innermost(each), "recommender") for each in recommenders.values()):
+            raise ValueError("y must hold the rows held out of the log, where TableRecommenders are timed; got None.")
         past, future = (X, y) if y is not None else hide_share(X, TEST_SIZE, SEED)
         curves, validation = {}, {}
         lengths = set()
-        for key, unfitted in as_named(estimator, name).items():
+        for key, unfitted in recommenders.items():
             start = perf_counter()
             fitted = clone(unfitted).fit(past)
             seconds = perf_counter() - start
             recommender = chosen(fitted)
-            curves[key] = (np.array([seconds]), np.array([float(recommender.score(past, future))]))
+            answering = getattr(fitted, "best_estimator_", fitted)
+            score = answering.score(past, future) if answering is recommender else answering.score(future)
+            curves[key] = (np.array([seconds]), np.array([float(score)]))
             lengths.add(recommender.n_recommendations)
             epochs = np.asarray(getattr(recommender, "validation_scores_", ()), dtype=np.float64)
             if len(epochs):

@@ -197,6 +197,8 @@ class EmbeddingMapDisplay:
         """
         if method not in METHODS:
             raise ValueError(f"method must be 'pca' or 'umap'; got {method!r}.")
+        if max_items < 3:
+            raise ValueError(f"max_items must be at least 3, or there is no map; got {max_items!r}.")
         points = check_array(vectors, dtype=np.float64, input_name="vectors", ensure_min_samples=3)
         if points.shape[1] < 2:
             raise ValueError(f"vectors must have two or more dimensions to be drawn as a map; got {points.shape[1]}.")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skgnnrec._recommended import chosen
+from skgnnrec._recommended import chosen_for
 from skgnnrec._validation import check_interactions
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.inspection._plotting import GREY, as_named, legend_above, line_styles, new_axes, plain_numbers
@@ -114,12 +114,14 @@ class LongTailDisplay:
         Raises
         ------
         ValueError
-            If a position is outside the catalog.
+            If a position is no integer, or outside the catalog.
         """
         counts = np.asarray(popularity, dtype=np.float64)
         frequency = {}
         for key, lists in as_named(recommended, name).items():
             items = np.asarray(lists).ravel()
+            if items.dtype.kind not in "iu":
+                raise ValueError(f"recommended must hold positions, which are integers; got dtype {items.dtype}.")
             items = items[items != -1]
             if len(items) and (items.min() < 0 or items.max() >= len(counts)):
                 raise ValueError(
@@ -169,7 +171,7 @@ class LongTailDisplay:
 def _recommend(estimator: Any, X: Any, k: int) -> NDArray[np.int64]:
     """Return the lists of all users as positions, whatever the ids of the items."""
     check_is_fitted(estimator)
-    recommender = chosen(estimator)
+    recommender = chosen_for(estimator, X)
     found, scores = recommender.recommend(X, k)
     ids = recommender.item_ids_
     positions = found if ids is None else ItemCatalog(ids, ids=ids).positions(found)

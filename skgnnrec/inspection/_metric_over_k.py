@@ -10,6 +10,7 @@ from skgnnrec.inspection._plotting import (
     INTERVAL,
     METRIC_NAMES,
     as_named,
+    check_count,
     check_metric,
     legend_above,
     line_styles,
@@ -116,6 +117,7 @@ class MetricOverKDisplay:
             The drawn display.
         """
         check_metric(metric)
+        check_count("max_k", max_k)
         lengths = _lengths(k_values, min(max_k, np.shape(X)[1]))
         ranking, lists = rank_each(as_named(estimator, name), X, y, int(lengths.max()))
         return cls.from_predictions(ranking.held_out, lists, metric=metric, k_values=lengths, ax=ax)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from itertools import cycle
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skgnnrec._recommended import chosen, rank_held_out, warn_of_leak
+from skgnnrec._recommended import chosen_for, rank_held_out, warn_of_leak
 from skgnnrec.metrics import HeldOutRanking, ranking_metrics
 
 # Okabe and Ito's colours, which colour-blind readers tell apart, without their yellow, which is pale on white.
@@ -74,6 +75,11 @@ def as_named(given: Any, name: str | None) -> dict[str, Any]:
     return {single: given}
 
 
+def check_count(name: str, value: Any) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1; got {value!r}.")
+
+
 def check_metric(metric: str) -> None:
     known = list(ranking_metrics([[1]], [[0]]))
     if metric not in known:
@@ -86,7 +92,7 @@ def rank_each(
     """Return what is held out, the same for all fitted recommenders, and the lists of each."""
     for estimator in estimators.values():
         check_is_fitted(estimator)
-    rankings = {name: rank_held_out(chosen(estimator), X, y, k) for name, estimator in estimators.items()}
+    rankings = {name: rank_held_out(chosen_for(estimator, X), X, y, k) for name, estimator in estimators.items()}
     first = next(iter(rankings.values()))
     warn_of_leak(first.histories, first.held_out, stacklevel=3)  # at the call of from_estimator
     return first, {name: ranking.recommended for name, ranking in rankings.items()}

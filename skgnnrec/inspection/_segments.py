@@ -14,6 +14,7 @@ from skgnnrec.inspection._plotting import (
     INTERVAL,
     METRIC_NAMES,
     as_named,
+    check_count,
     check_metric,
     legend_above,
     mean_and_error,
@@ -134,6 +135,7 @@ class SegmentDisplay:
         if by not in BY:
             raise ValueError(f"by must be 'user_activity' or 'item_popularity'; got {by!r}.")
         check_metric(metric)
+        check_count("n_segments", n_segments)
         ranking, lists = rank_each(as_named(estimator, name), X, y, k)
         histories, truth = ranking.histories, ranking.held_out
         if by == "user_activity":

@@ -115,6 +115,8 @@ def check_values(values: Any) -> pd.DataFrame:
     kept = table.dropna()
     if not len(kept):
         raise ValueError(f"values must hold a user with a value in every column; got none among {len(table)}.")
+    if not np.isfinite(kept.to_numpy()).all():
+        raise ValueError("values must be finite, or nan where a user has none; got infinite ones.")
     return kept
 
 

@@ -131,3 +131,51 @@ def test_colours_are_those_of_okabe_and_ito():
     # Their luminances differ too, so that grey prints keep most of them apart.
     channels = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS])
     assert len(np.unique(channels @ [0.2126, 0.7152, 0.0722])) == len(COLOURS)
+
+
+@pytest.fixture
+def of_log(tastes):
+    log = tastes.events.sort_values("timestamp", kind="stable")
+    past, future = log[:-100], log[-100:]
+    return TableRecommender(RidgeRecommender(), user="user_id", item="item_id").fit(past), past, future
+
+
+@pytest.mark.parametrize("display", [MetricOverKDisplay, SegmentDisplay, LongTailDisplay])
+def test_a_log_is_refused_with_the_way_to_draw_it(display, of_log):
+    table, past, _ = of_log
+    with pytest.raises(ValueError, match=r"X must be a matrix of users and \d+ items, such as `interactions_`"):
+        display.from_estimator(table, past)
+
+
+def test_a_log_is_drawn_from_its_ranking(of_log, assert_legible):
+    table, _, future = of_log
+    ranking = table.rank_held_out(future, n_recommendations=20)
+    display = MetricOverKDisplay.from_predictions(ranking.held_out, ranking.recommended, k_values=[5, 10, 20])
+    assert display.means["recommender"][1] == pytest.approx(table.score(future))
+    assert_legible(display)
+
+
+def test_recommenders_of_logs_are_timed_on_logs(of_log):
+    table, past, future = of_log
+    display = AccuracyOverTimeDisplay.from_estimator(table, past, future)
+    assert display.curves["TableRecommender"][1] == [table.score(future)]
+    with pytest.raises(ValueError, match="y must hold the rows held out of the log"):
+        AccuracyOverTimeDisplay.from_estimator(table, past)
+
+
+@pytest.mark.parametrize(
+    ("display", "options", "message"),
+    [
+        (MetricOverKDisplay, {"max_k": 0}, "max_k must be an integer >= 1; got 0"),
+        (SegmentDisplay, {"n_segments": 1.5}, "n_segments must be an integer >= 1; got 1.5"),
+        (EmbeddingMapDisplay, {"max_items": 2}, "max_items must be at least 3, or there is no map; got 2"),
+    ],
+)
+def test_counts_are_checked(display, options, message, fitted, pair):
+    with pytest.raises(ValueError, match=message):
+        display.from_estimator(fitted["ridge"], pair[0], **options)
+
+
+def test_lists_of_ids_are_refused():
+    with pytest.raises(ValueError, match="must hold positions, which are integers; got dtype <U3"):
+        LongTailDisplay.from_predictions([2, 1], [["mug", "pot"]])

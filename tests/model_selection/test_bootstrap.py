@@ -149,3 +149,8 @@ def test_users_without_a_value_are_left_out():
 def test_too_little_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(values)
+
+
+def test_infinite_values_are_refused():
+    with pytest.raises(ValueError, match="values must be finite, or nan where a user has none"):
+        paired_bootstrap({"a": [0.1, np.inf], "b": [0.2, 0.3]})
