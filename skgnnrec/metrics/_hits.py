@@ -106,7 +106,8 @@ def _as_integer_table(recommended: ArrayLike, name: str) -> NDArray[Any]:
     if lists.dtype.kind not in "iu":
         raise ValueError(
             f"{name} must hold integers, the positions of items among the columns of y_true; got dtype "
-            f"{lists.dtype}. Item ids have to be turned into positions first."
+            f"{lists.dtype}. Item ids have to be turned into positions first, by ItemCatalog.positions for example; "
+            "rank_held_out of a recommender returns positions."
         )
     return lists
 

@@ -127,9 +127,13 @@ class _Events(NamedTuple):
 
 
 def _read_matrices(train: Any, test: Any, timestamps: Any) -> list[_Events]:
+    hint = "Of logs, name the columns: user=..., item=..."
+    frames = [part for part in (train, test) if isinstance(part, pd.DataFrame)]
+    if not all(pd.api.types.is_numeric_dtype(dtype) for frame in frames for dtype in frame.dtypes):
+        raise ValueError(f"train and test must be matrices of numbers, users by items. {hint}")
+    if np.shape(train) != np.shape(test):
+        raise ValueError(f"train and test must have the same shape; got {np.shape(train)} and {np.shape(test)}. {hint}")
     parts = [check_interactions(part, input_name=name) for part, name in ((train, "train"), (test, "test"))]
-    if parts[0].shape != parts[1].shape:
-        raise ValueError(f"train and test must have the same shape; got {parts[0].shape} and {parts[1].shape}.")
     events = []
     for part in parts:
         users = row_of_each(part)

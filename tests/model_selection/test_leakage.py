@@ -122,3 +122,11 @@ def test_errors_of_matrices_name_the_cause(X):
         check_leakage(X, X, timestamp=np.zeros((2, 2)))
     with pytest.raises(ValueError, match="Negative values in data passed to test"):
         check_leakage(X, -X)
+
+
+def test_logs_without_columns_are_told_how():
+    log = pd.DataFrame({"user": ["a", "b"], "item": ["x", "y"]})
+    with pytest.raises(ValueError, match=r"matrices of numbers, users by items. Of logs, name the columns: user="):
+        check_leakage(log, log)
+    with pytest.raises(ValueError, match=r"same shape; got \(3, 2\) and \(1, 2\). Of logs, name the columns"):
+        check_leakage([[1, 5], [2, 5], [3, 7]], [[1, 7]])
