@@ -147,10 +147,7 @@ class RankingScorer(BaseEstimator):
         ValueError
             If the lists are shorter than k, or nobody has a held-out interaction.
         """
-        self._validate_params()
-        if ranking.recommended.shape[1] < self.k:
-            raise ValueError(f"{self.name} needs lists of {self.k} items; ranking has {ranking.recommended.shape[1]}.")
-        ranking = ranking._replace(recommended=ranking.recommended[:, : self.k])
+        ranking = self._first_k(ranking)
         items = _items_of(self.segment, ranking)
         if self.segment in USER_SEGMENTS:
             users = _users_of(self.segment, ranking)
@@ -167,12 +164,51 @@ class RankingScorer(BaseEstimator):
         if not held_out.shape[0] or (self.segment is not None and not held_out.nnz):
             return float("nan")
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(self._measure(ranking, held_out, **weights))
+
+    def evaluate_users(self, ranking: HeldOutRanking) -> NDArray[np.float64]:
+        """Return the metric of each user of a ranking that has been made.
+
+        Parameters
+        ----------
+        ranking : HeldOutRanking
+            From ``rank_held_out`` of a recommender, with lists of at least k items.
+
+        Returns
+        -------
+        values : ndarray of shape (n_users,)
+            The metric; nan for users outside the segment, or with nothing held out in it. A metric that is a callable
+            is called with ``average=False``.
+
+        Raises
+        ------
+        ValueError
+            If the lists are shorter than k, or the metric is "coverage", which no user has alone.
+        """
+        ranking = self._first_k(ranking)
+        if self.metric == "coverage":
+            raise ValueError("coverage is of the lists of all users together; no user has one.")
+        held_out = ranking.held_out
+        if self.segment in ITEM_SEGMENTS:
+            held_out = _only_columns(held_out, _items_of(self.segment, ranking))
+        values = np.array(self._measure(ranking, held_out, average=False), dtype=np.float64)
+        if self.segment in USER_SEGMENTS:
+            values[~_users_of(self.segment, ranking)] = np.nan
+        return values
+
+    def _first_k(self, ranking: HeldOutRanking) -> HeldOutRanking:
+        self._validate_params()
+        if ranking.recommended.shape[1] < self.k:
+            raise ValueError(f"{self.name} needs lists of {self.k} items; ranking has {ranking.recommended.shape[1]}.")
+        return ranking._replace(recommended=ranking.recommended[:, : self.k])
+
+    def _measure(self, ranking: HeldOutRanking, held_out: sparse.csr_array, **options: Any) -> Any:
         if self.metric == "auc":
             # What is held out of another segment is not wrong either.
             seen = ranking.histories + ranking.held_out
-            return float(auc_at_k(held_out, ranking.recommended, seen=seen, **weights))
+            return auc_at_k(held_out, ranking.recommended, seen=seen, **options)
         metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
-        return float(metric(held_out, ranking.recommended, **weights))
+        return metric(held_out, ranking.recommended, **options)
 
 
 class JointScorer(BaseEstimator):
@@ -241,9 +277,28 @@ class JointScorer(BaseEstimator):
         LeakageWarning
             If held-out interactions stand in the histories too.
         """
-        scorers = self._named()
-        ranking = _rank(estimator, X, y, max(scorer.k for scorer in scorers.values()))
-        return {name: scorer.evaluate(ranking, sample_weight) for name, scorer in scorers.items()}
+        ranking = _rank(estimator, X, y, self.longest_k)
+        return {name: scorer.evaluate(ranking, sample_weight) for name, scorer in self._named().items()}
+
+    def evaluate_users(self, ranking: HeldOutRanking) -> dict[str, NDArray[np.float64]]:
+        """Return every metric of each user of a ranking that has been made.
+
+        Parameters
+        ----------
+        ranking : HeldOutRanking
+            From ``rank_held_out`` of a recommender, with lists of at least `longest_k` items.
+
+        Returns
+        -------
+        values : dict of str to ndarray of shape (n_users,)
+            Each metric by its name, nan where `RankingScorer.evaluate_users` says so.
+        """
+        return {name: scorer.evaluate_users(ranking) for name, scorer in self._named().items()}
+
+    @property
+    def longest_k(self) -> int:
+        """Return the length of the longest lists that are asked for."""
+        return max(scorer.k for scorer in self._named().values())
 
     def _named(self) -> dict[str, RankingScorer]:
         self._validate_params()

@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, validate_params
 
 from skgnnrec._recommended import hide_share, innermost, rank_held_out, warn_of_leak
-from skgnnrec.metrics import HeldOutRanking, ranking_metrics
+from skgnnrec.metrics import HeldOutRanking, JointScorer, RankingScorer, ranking_metrics
 from skgnnrec.model_selection._bootstrap import BOOTSTRAP_CONSTRAINTS, intervals, pair_table, resample
 from skgnnrec.model_selection._cost import Cost, Stopwatch
 from skgnnrec.model_selection._floors import add_floors
@@ -23,7 +23,7 @@ from skgnnrec.recommenders import TableRecommender
 MIB = 1 << 20
 
 Split = tuple[Any, Any, Any, NDArray[np.intp] | None]
-Metrics = Callable[[Any, NDArray[np.int64]], dict[str, NDArray[np.float64]]]
+Metrics = Callable[[HeldOutRanking], dict[str, NDArray[np.float64]]]
 
 
 @validate_params(
@@ -32,7 +32,7 @@ Metrics = Callable[[Any, NDArray[np.int64]], dict[str, NDArray[np.float64]]]
         "X": ["array-like", "sparse matrix"],
         "y": ["array-like", "sparse matrix", None],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), None],
-        "scoring": [str, list, tuple, Mapping],
+        "scoring": [str, list, tuple, Mapping, RankingScorer, JointScorer],
         "k": [Interval(Integral, 1, None, closed="left")],
         "test_size": [Interval(RealNotInt, 0, 1, closed="neither"), Interval(Integral, 1, None, closed="left")],
         "items": ["array-like", None],
@@ -78,12 +78,13 @@ def compare_recommenders(
         Which users are held out. None fits on the histories of all users and answers the same. A number of folds or a
         splitter (over rows) fits on the rows of the others; the users of all folds count together. For a log, which
         rows are held out, such as ``RollingWindows(...)``, where there is no `y`.
-    scoring : str, list of str or dict of str to callable, default=("ndcg", "recall")
-        What is measured: names of `ranking_metrics`, or functions that take the held-out interactions and the lists,
-        ``f(y_true, recommended)``, and return a value for each user, such as
+    scoring : str, RankingScorer, list of either, JointScorer or dict of str to callable, default=("ndcg", "recall")
+        What is measured: names of `ranking_metrics`; scorers such as ``recall_at(20, segment="tail")``; or functions
+        that take the held-out interactions and the lists, ``f(y_true, recommended)``, and return a value for each user,
+        such as
         ``functools.partial(ndcg_at_k, k=5, average=False)``. The first one says in which order the table stands.
     k : int, default=10
-        Length of the lists.
+        Length of the lists; scorers have their own.
     test_size : float in (0, 1) or int >= 1, default=0.2
         Share or number of each user's interactions to hide from a matrix where `y` is None.
     items : array-like of shape (n_candidates,), default=None
@@ -116,8 +117,8 @@ def compare_recommenders(
           before, in MiB (the largest over splits; nan but on Linux); and `model_mib`, the size of the fitted
           recommender's pickle, item data included (nan where it cannot be pickled).
     users : DataFrame of shape (n_users, n_metrics * n_recommenders)
-        With ``return_users=True``: the metrics of each user with held-out interactions, by (metric, recommender). Users
-        who are tested several times have the mean.
+        With ``return_users=True``: the metrics of each user with held-out interactions, by (metric, recommender); nan
+        where a metric does not count the user. Users who are tested several times have the mean.
 
     Raises
     ------
@@ -157,10 +158,10 @@ def compare_recommenders(
     True
     """
     of_logs = _check_estimators(estimators)
-    measure = _metrics(scoring, k)
+    measure, longest = _metrics(scoring, k)
     compared = add_floors(estimators)
     splits = _log_splits(X, y, cv) if of_logs else _splits(X, y, cv, test_size, random_state)
-    users, costs = _run(compared, splits, measure, k, items)
+    users, costs = _run(compared, splits, measure, longest, items)
     if isinstance(X, pd.DataFrame) and not of_logs:
         users.index = X.index[users.index]
     metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
@@ -168,7 +169,7 @@ def compare_recommenders(
     names = list(first.index)
     blocks, squares = {}, {}
     for metric in metrics:
-        resampled = resample(users[metric][names].to_numpy(), n_resamples, random_state)
+        resampled = resample(users[metric][names].dropna().to_numpy(), n_resamples, random_state)
         low, high = intervals(resampled.means[1:], confidence_level)
         blocks[metric] = pd.DataFrame({"mean": resampled.means[0], "low": low, "high": high}, index=names)
         pairs = pair_table(resampled, names, confidence_level, correction)
@@ -202,27 +203,35 @@ def _check_estimators(estimators: Mapping[str, Any]) -> bool:
     return all(of_logs.values())
 
 
-def _metrics(scoring: Any, k: int) -> Metrics:
-    """Return a function from held-out interactions and lists to each user's metrics by name."""
-    if isinstance(scoring, Mapping) and scoring:
-        return lambda y, lists: {name: _check_users(name, f(y, lists), len(lists)) for name, f in scoring.items()}
-    names = [scoring] if isinstance(scoring, str) else list(scoring)
-    known = list(ranking_metrics([[1]], [[0]]))  # asked before anything is fitted
+def _metrics(scoring: Any, k: int) -> tuple[Metrics, int]:
+    """Return a function from a ranking to each user's metrics by name, and the length of the lists that it needs."""
+    given = [scoring] if isinstance(scoring, str | RankingScorer) else scoring
+    members = list(given.values()) if isinstance(given, Mapping) else given
+    if isinstance(given, JointScorer) or any(isinstance(member, RankingScorer) for member in members):
+        scorers = given if isinstance(given, JointScorer) else JointScorer(given)
+        longest = scorers.longest_k  # asked, as all of scoring is, before anything is fitted
+        if any(scorer.metric == "coverage" for scorer in scorers._named().values()):
+            raise ValueError("scoring must have a value for each user, which coverage has not.")
+        return scorers.evaluate_users, longest
+    if isinstance(given, Mapping) and given:
+        return lambda ranking: {name: _of_users(name, function, ranking) for name, function in given.items()}, k
+    names, known = list(given), list(ranking_metrics([[1]], [[0]]))
     if not names or not set(names) <= set(known):
         raise ValueError(
-            f"scoring must name some of {', '.join(known)} (`k` says at which length), or map names to functions; got "
-            f"{scoring!r}."
+            f"scoring must name some of {', '.join(known)} (`k` says at which length), be scorers such as ndcg_at(10), "
+            f"or map names to functions; got {scoring!r}."
         )
 
-    def measure(y: Any, lists: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-        values = ranking_metrics(y, lists, average=False)
+    def measure(ranking: HeldOutRanking) -> dict[str, NDArray[np.float64]]:
+        values = ranking_metrics(ranking.held_out, ranking.recommended, average=False)
         return {f"{name}@{k}": values[name] for name in names}
 
-    return measure
+    return measure, k
 
 
-def _check_users(name: str, values: Any, n_users: int) -> NDArray[np.float64]:
-    values = np.asarray(values, dtype=np.float64)
+def _of_users(name: str, function: Callable[..., Any], ranking: HeldOutRanking) -> NDArray[np.float64]:
+    values = np.asarray(function(ranking.held_out, ranking.recommended), dtype=np.float64)
+    n_users = len(ranking.recommended)
     if values.shape != (n_users,):
         raise ValueError(
             f"scoring must return a value for each user, shape ({n_users},); {name!r} returned shape {values.shape}. "
@@ -244,15 +253,20 @@ def _run(
             costs[name].append(cost)
             if not values:
                 warn_of_leak(ranking.histories, ranking.held_out, stacklevel=4)  # at the call of compare_recommenders
-            measured = measure(ranking.held_out, ranking.recommended).items()
+            measured = measure(ranking).items()
             index = ranking.users if rows is None else rows
             values |= {(metric, name): pd.Series(per_user, index) for metric, per_user in measured}
         parts.append(pd.DataFrame(values))  # by user
-    users = pd.concat(parts).groupby(level=0).mean().dropna()
-    if not len(users):
-        raise ValueError("y must hold something for at least one user, or nothing can be compared; got no such user.")
+    users = pd.concat(parts).groupby(level=0).mean()
     metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
-    return users[[(metric, name) for metric in metrics for name in estimators]], costs
+    users = users[[(metric, name) for metric in metrics for name in estimators]]
+    # A user counts for a metric where all recommenders have a value.
+    counted = {metric: users[metric].notna().all(axis=1) for metric in metrics}
+    for metric, is_counted in counted.items():
+        if not is_counted.any():
+            raise ValueError(f"y must hold something for at least one user, or nothing can be compared by {metric!r}.")
+        users.loc[~is_counted, metric] = np.nan
+    return users.dropna(how="all"), costs
 
 
 def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Iterator[Split]:

@@ -359,3 +359,18 @@ def test_a_search_that_kept_no_recommender_says_so(pair):
     search = GridSearchCV(RidgeRecommender(), {"alpha": [1.0]}, cv=2, refit=False).fit(pair[0])
     with pytest.raises(TypeError, match="GridSearchCV was fitted with refit=False, which leaves no recommender"):
         ndcg_at(5)(search, *pair)
+
+
+@pytest.mark.parametrize("metric", [*NAMES, "auc"])
+@pytest.mark.parametrize("segment", [None, "head", "tail", "light", "heavy"])
+def test_the_score_is_the_mean_over_its_users(pair, fitted, metric, segment):
+    scorer = RankingScorer(metric, k=8, segment=segment)
+    ranking = fitted.rank_held_out(*pair, 10)
+    values = scorer.evaluate_users(ranking)
+    assert np.nanmean(values) == pytest.approx(scorer.evaluate(ranking))
+    assert np.isnan(values).any() == (segment is not None)
+
+
+def test_no_user_has_a_coverage(pair, fitted):
+    with pytest.raises(ValueError, match="coverage is of the lists of all users together"):
+        coverage_at(5).evaluate_users(fitted.rank_held_out(*pair, 5))

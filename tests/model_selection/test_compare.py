@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender, TableRecommender
 from skgnnrec.exceptions import LeakageWarning
-from skgnnrec.metrics import ndcg_at_k, ranking_metrics
+from skgnnrec.metrics import JointScorer, auc_at, coverage_at, ndcg_at, ndcg_at_k, ranking_metrics, recall_at
 from skgnnrec.model_selection import RollingWindows, compare_recommenders, paired_bootstrap, split_interactions
 from skgnnrec.model_selection._cost import Stopwatch, pickled_bytes
 from skgnnrec.model_selection._floors import TextCosineRecommender
@@ -297,6 +297,21 @@ def test_functions_score_too(pair):
     assert_allclose(table.loc["ridge", ("first", "mean")], expected)
 
 
+def test_scorers_measure_with_their_own_lengths_and_segments(pair):
+    past, future = pair
+    scoring = [ndcg_at(5), recall_at(20, segment="tail"), auc_at(8, segment="light")]
+    ridge = RidgeRecommender()
+    for given in (scoring, tuple(scoring), JointScorer(scoring), {scorer.name: scorer for scorer in scoring}):
+        table, users = compare_recommenders({"ridge": ridge}, *pair, scoring=given, return_users=True, **FAST)
+        expected = JointScorer(scoring)(clone(ridge).fit(past), past, future)
+        assert list(expected) == list(table.columns.get_level_values(0).unique())[:3]
+        assert {name: table.loc["ridge", (name, "mean")] for name in expected} == pytest.approx(expected)
+    counts = [int(users[name, "ridge"].notna().sum()) for name in expected]
+    assert counts[0] > max(counts[1:])
+    alone = compare_recommenders({"ridge": ridge}, *pair, scoring=ndcg_at(5), **FAST)
+    pd.testing.assert_frame_equal(alone["ndcg@5"], table["ndcg@5"])  # other metrics take no users from it
+
+
 def test_searches_are_compared_with_their_choice(pair):
     search = GridSearchCV(RidgeRecommender(), {"alpha": [1000.0, 1.0]}, cv=2)
     table = compare_recommenders({"search": search}, *pair, **FAST)
@@ -379,6 +394,9 @@ class _Leaky:
         ({"popularity": RidgeRecommender()}, {}, ValueError, r"leave the names of the floors.*got \['popularity'\]"),
         ({"r": RidgeRecommender()}, {"scoring": ["auc"]}, ValueError, r"scoring must name some of ndcg, recall"),
         ({"r": RidgeRecommender()}, {"scoring": []}, ValueError, r"scoring must name some of"),
+        ({"r": RidgeRecommender()}, {"scoring": coverage_at(5)}, ValueError, r"a value for each user, which coverage"),
+        ({"r": RidgeRecommender()}, {"scoring": [ndcg_at(5), "map"]}, ValueError, r"scorers must hold RankingScorers"),
+        ({"r": RidgeRecommender()}, {"scoring": ndcg_at(5, segment="cold")}, ValueError, r"compared by 'ndcg@5_cold'"),
         ({"r": RidgeRecommender()}, {"scoring": {"n": ndcg_at_k}}, ValueError, r"'n' returned shape \(\)"),
         ({"r": RidgeRecommender()}, {"y": np.ones((2, 2))}, ValueError, r"y has shape \(2, 2\), X \(120, 40\)"),
         ({"r": RidgeRecommender()}, {"y": np.zeros((120, 40))}, ValueError, r"for at least one user"),

@@ -40,22 +40,22 @@ def make_bert(seed):
     return BertModel(config).eval()
 
 
+def save_bert(folder, seed):
+    make_tokenizer().save_pretrained(folder)
+    make_bert(seed).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """Save a random BERT of 32 dimensions, 512 positions and two special tokens a text."""
-    folder = tmp_path_factory.mktemp("tiny_bert")
-    make_tokenizer().save_pretrained(folder)
-    make_bert(seed=0).save_pretrained(folder)
-    return folder
+    return save_bert(tmp_path_factory.mktemp("tiny_bert"), seed=0)
 
 
 @pytest.fixture(scope="session")
 def other_model(tmp_path_factory):
     """Save another random BERT with the same tokenizer."""
-    folder = tmp_path_factory.mktemp("other_bert")
-    make_tokenizer().save_pretrained(folder)
-    make_bert(seed=1).save_pretrained(folder)
-    return folder
+    return save_bert(tmp_path_factory.mktemp("other_bert"), seed=1)
 
 
 @pytest.fixture(scope="session")
