@@ -309,7 +309,8 @@ def _fit_and_rank(
     watch = Stopwatch()
     estimator.fit(X_train)
     watch.lap()
-    ranking = rank_held_out(estimator, histories, held_out, k, items=items)
+    candidates = {} if items is None else {"items": items}
+    ranking = rank_held_out(estimator, histories, held_out, k, **candidates)
     watch.lap()
     return ranking, watch.stop(getattr(estimator, "best_estimator_", estimator))
 

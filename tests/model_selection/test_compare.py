@@ -117,6 +117,15 @@ def test_a_leak_is_said_once(pair):
     assert caught[0].filename == __file__
 
 
+def test_what_ranks_in_its_own_way_is_compared(pair):
+    class Own(PopularityRecommender):
+        def rank_held_out(self, X, y=None, n_recommendations=None):
+            return super().rank_held_out(X, y, n_recommendations)
+
+    table = compare_recommenders({"own": Own(), "ridge": RidgeRecommender()}, *pair, **FAST)
+    assert table.loc["ridge", ("ndcg@10", "mean")] > table.loc["own", ("ndcg@10", "mean")] > 0
+
+
 def test_pipelines_are_compared_by_what_ranks_at_their_end(pair):
     doubled = make_pipeline(FunctionTransformer(lambda X: 2 * X, accept_sparse=True), RidgeRecommender())
     table = compare_recommenders({"pipeline": doubled, "ridge": RidgeRecommender()}, *pair, **FAST)
