@@ -2,6 +2,7 @@
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.recommenders import (
+    GNNRatingRegressor,
     GNNRecommender,
     GraphFilterRecommender,
     PopularityRecommender,
@@ -13,6 +14,7 @@ from skgnnrec.text import TextEmbedder
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "GNNRatingRegressor",
     "GNNRecommender",
     "GraphFilterRecommender",
     "ItemCatalog",

@@ -7,16 +7,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.utils.validation import check_array, validate_data
 
 from skgnnrec._holdout import hold_out_last, hold_out_share, row_of_each
+from skgnnrec.catalog import ItemCatalog
+from skgnnrec.exceptions import ItemAlignmentError
 
 __all__ = [
     "Events",
     "as_times",
     "as_weights",
+    "check_table",
     "factorize",
     "hide_share",
     "id_index",
+    "item_index",
     "matrix_of_keys",
     "positions_of",
     "read_column",
@@ -40,6 +45,21 @@ class Events(NamedTuple):
         """Return the events where `mask` is true."""
         times = None if self.times is None else self.times[mask]
         return Events(self.users[mask], self.items[mask], self.weights[mask], times)
+
+
+def check_table(estimator: Any, X: Any, reset: bool) -> pd.DataFrame:
+    """Return X as a DataFrame, its columns compared with those of the estimator's fit."""
+    X = X.to_pandas() if hasattr(X, "to_pandas") else X
+    if not isinstance(X, pd.DataFrame):
+        # A list of tuples keeps the types of its ids.
+        X = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
+        X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+    elif not len(X):
+        raise ValueError(f"Found 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+    by_name = isinstance(X, pd.DataFrame) and isinstance(estimator.user, str) and isinstance(estimator.item, str)
+    if reset or not by_name:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, copy=False)
 
 
 def read_column(frame: pd.DataFrame, name: str | int, role: str) -> pd.Series:
@@ -100,6 +120,22 @@ def factorize(ids: np.ndarray, role: str) -> tuple[np.ndarray, np.ndarray]:
 def id_index(ids: Any) -> pd.Index:
     """Return ids as an index that finds them."""
     return pd.Index(ids, tupleize_cols=False)
+
+
+def item_index(items: np.ndarray, catalog: ItemCatalog | None) -> pd.Index:
+    """Return the items of a log as an index: those of the catalog, where there is one, which must hold the log's."""
+    if catalog is None:
+        return id_index(factorize(items, "item")[1])
+    index = pd.RangeIndex(catalog.n_items) if catalog.ids is None else id_index(catalog.ids)
+    unknown = pd.unique(items[positions_of(items, index) < 0])
+    if len(unknown) and catalog.ids is None:
+        raise ItemAlignmentError(
+            f"The catalog has no ids, so items are positions from 0 to {catalog.n_items - 1}, the log has "
+            f"{len(unknown)} others: {list(unknown[:5])}. Give ItemCatalog(..., ids=...)."
+        )
+    if len(unknown):
+        catalog.align(pd.unique(items))  # raises, naming them
+    return index
 
 
 def positions_of(ids: np.ndarray, index: pd.Index) -> np.ndarray:

@@ -11,11 +11,11 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec._holdout import row_of_each
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.exceptions import EmptyHistoryWarning, ItemAlignmentError
+from skgnnrec.exceptions import EmptyHistoryWarning
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import BLOCK_BYTES
 from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender, _name, refuse_catalog
@@ -23,9 +23,11 @@ from skgnnrec.recommenders._events import (
     Events,
     as_times,
     as_weights,
+    check_table,
     factorize,
     hide_share,
     id_index,
+    item_index,
     matrix_of_keys,
     positions_of,
     read_column,
@@ -174,7 +176,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"X has no interaction: all of its weights (weight={self.weight!r}) are 0.")
         users, self.user_ids_ = factorize(log.users, "user")
         self._users = id_index(self.user_ids_)
-        self._items = self._item_index(log.items)
+        self._items = item_index(log.items, self.recommender.items)
         self.item_ids_ = self._items.to_numpy()
         log = log._replace(users=users, items=positions_of(log.items, self._items))
         self.interactions_ = self._weigh(log, len(self.user_ids_))
@@ -244,7 +246,7 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
             The scores; nan where the item was neither in the fit nor in the catalog.
         """
         check_is_fitted(self)
-        frame = self._check_table(X, reset=False)
+        frame = check_table(self, X, reset=False)
         users, user_ids = factorize(self._ids(frame, "user"), "user")
         items = positions_of(self._ids(frame, "item"), self._items)
         histories = self._histories(positions_of(user_ids, self._users))
@@ -357,23 +359,9 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
         found, scores = self.recommender_.similar_items(self._columns(items), n)
         return _name(found, self.item_ids_), scores
 
-    def _check_table(self, X: Any, reset: bool) -> pd.DataFrame:
-        """Return X as a DataFrame, its columns compared with those of the fit."""
-        X = X.to_pandas() if hasattr(X, "to_pandas") else X
-        if not isinstance(X, pd.DataFrame):
-            # A list of tuples keeps the types of its ids.
-            X = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
-            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
-        elif not len(X):
-            raise ValueError(f"Found 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
-        by_name = isinstance(X, pd.DataFrame) and isinstance(self.user, str) and isinstance(self.item, str)
-        if reset or not by_name:
-            validate_data(self, X, reset=reset, skip_check_array=True)
-        return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, copy=False)
-
     def _read_log(self, X: Any, reset: bool) -> Events:
         """Return the interactions of positive weight, users and items as ids."""
-        frame = self._check_table(X, reset)
+        frame = check_table(self, X, reset)
         events = Events(
             self._ids(frame, "user"),
             self._ids(frame, "item"),
@@ -384,22 +372,6 @@ class TableRecommender(CallbackSupportMixin, BaseEstimator):
 
     def _ids(self, frame: pd.DataFrame, role: str) -> np.ndarray:
         return read_column(frame, getattr(self, role), role).to_numpy()
-
-    def _item_index(self, items: np.ndarray) -> pd.Index:
-        """Return the items that are the columns of the matrix."""
-        catalog = self.recommender.items
-        if catalog is None:
-            return id_index(factorize(items, "item")[1])
-        index = pd.RangeIndex(catalog.n_items) if catalog.ids is None else id_index(catalog.ids)
-        unknown = pd.unique(items[positions_of(items, index) < 0])
-        if len(unknown) and catalog.ids is None:
-            raise ItemAlignmentError(
-                f"The catalog has no ids, so items are positions from 0 to {catalog.n_items - 1}, the log has "
-                f"{len(unknown)} others: {list(unknown[:5])}. Give ItemCatalog(..., ids=...)."
-            )
-        if len(unknown):
-            catalog.align(pd.unique(items))  # raises, naming them
-        return index
 
     def _columns(self, items: Any) -> np.ndarray:
         items = np.atleast_1d(np.asarray(items))
