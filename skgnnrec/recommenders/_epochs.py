@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
+
     from skgnnrec.training import Checkpoint, Learner, Progress
 
 __all__ = ["train_estimator"]
@@ -19,13 +21,15 @@ def train_estimator(
     checkpoint: Checkpoint | None,
     reconstruct: Callable[[], dict[str, Any]],
     held_out: tuple[Any, Any],
+    optimizer: torch.optim.Optimizer | None = None,
+    step_size: Callable[[int], float] | None = None,
 ) -> Progress:
     """Train with the settings of an estimator, inside the task that its `fit` has begun.
 
     Parameters
     ----------
     estimator : estimator
-        Has `solver`, `learning_rate_init`, `alpha`, `tol` and `n_iter_no_change`, and callbacks.
+        Has `tol`, `n_iter_no_change` and callbacks; without an optimizer also `solver`, `learning_rate_init` and `alpha`.
     learner : Learner
         What is trained.
     max_iter : int
@@ -36,6 +40,10 @@ def train_estimator(
         Returns the attributes of an estimator fitted so far, for callbacks that ask for one.
     held_out : tuple
         X and y that callbacks may score; None where nothing is held out.
+    optimizer : Optimizer, default=None
+        Takes the steps. None makes the one that `solver` names.
+    step_size : callable, default=None
+        Takes the number of an epoch, from 0, to its step size. None leaves it as it is.
 
     Returns
     -------
@@ -46,12 +54,16 @@ def train_estimator(
 
     from skgnnrec.training import train
 
-    optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
-        learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
-    )
+    if optimizer is None:
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
+            learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
+        )
     epochs: list[Any] = []
 
-    def before_epoch() -> None:
+    def before_epoch(epoch: int) -> None:
+        if step_size is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = step_size(epoch)
         epochs.append(estimator._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=estimator))
 
     def after_epoch(progress: Progress) -> bool:

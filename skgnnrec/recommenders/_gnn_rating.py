@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from skgnnrec._device import limit_torch_threads, resolve_device
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.recommenders._epochs import train_estimator
 from skgnnrec.recommenders._events import (
     check_table,
     factorize,
@@ -72,6 +73,9 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         continuous ratings, are cut at quantiles into this many levels (fewer, where a single rating fills several).
     id_embedding : bool, default=True
         Whether an item sends something of its own, :math:`e_j^r`. False learns from the item vectors what items send.
+    cold_fraction : float, default=0.1
+        Where there are item vectors, the share of the ratings in a step that is predicted as if nobody had rated the
+        item, from its vector and the biases: what items without ratings are answered from is learned here. In [0, 1].
     alpha : float, default=10.0
         Strength of the L2 penalty on all that is trained, as in a ridge regression: it weighs against the sum of the
         squared errors of the standardised ratings.
@@ -169,6 +173,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "item": [str, Interval(Integral, 0, None, closed="left")],
         "n_levels": [Interval(Integral, 1, None, closed="left")],
         "id_embedding": ["boolean"],
+        "cold_fraction": [Interval(Real, 0, 1, closed="both")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "bias_alpha": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -194,6 +199,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         item: str | int = 1,
         n_levels: int = 5,
         id_embedding: bool = True,
+        cold_fraction: float = 0.1,
         alpha: float = 10.0,
         bias_alpha: float = 3.0,
         learning_rate_init: float = 0.004,
@@ -215,6 +221,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.item = item
         self.n_levels = n_levels
         self.id_embedding = id_embedding
+        self.cold_fraction = cold_fraction
         self.alpha = alpha
         self.bias_alpha = bias_alpha
         self.learning_rate_init = learning_rate_init
@@ -347,6 +354,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 held_out=None if held_out is None else held_out._replace(ratings=held_out.ratings - biases(held_out)),
                 variance=1.0 if held_out is None else _spread(held_out.ratings) ** 2,
                 batch_size=self._batch_size(len(train.users)),
+                cold_fraction=self.cold_fraction,
                 seed=seed,
             )
             progress = self._train(learner, biases, train, held_out)
@@ -385,37 +393,20 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _train(self, learner: RatingLearner, biases: Biases, train: Pairs, held_out: Pairs | None) -> Progress:
         import torch
 
-        from skgnnrec.training import train as run
-
         # As in a ridge regression, alpha weighs against the sum of the squared errors, of which the loss is the mean.
         optimizer = torch.optim.Adam(
             learner.parameters(), lr=self.learning_rate_init, weight_decay=2 * self.alpha / len(train.users)
         )
         watched = train if held_out is None else held_out
-        X, y = self._frame(watched), self.mean_ + self._scale * watched.ratings
-        epochs: list[Any] = []
-        n_begun = 0
-
-        def before_epoch() -> None:
-            nonlocal n_begun
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate_init * (1 - n_begun / self.max_iter)
-            n_begun += 1
-            epochs.append(self._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=self))
-
-        def after_epoch(progress: Progress) -> bool:
-            return epochs.pop().call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=lambda: self._frozen(learner.model, biases)
-            )
-
-        return run(
+        return train_estimator(
+            self,
             learner,
-            optimizer,
             max_iter=self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            before_epoch=before_epoch,
-            after_epoch=after_epoch,
+            checkpoint=None,
+            reconstruct=lambda: self._frozen(learner.model, biases),
+            held_out=(self._frame(watched), self.mean_ + self._scale * watched.ratings),
+            optimizer=optimizer,
+            step_size=lambda epoch: self.learning_rate_init * (1 - epoch / self.max_iter),
         )
 
     def _frame(self, pairs: Pairs) -> pd.DataFrame:

@@ -122,6 +122,7 @@ class Nodes(NamedTuple):
 
     users: torch.Tensor  # (n_users, dim)
     items: torch.Tensor  # (n_items, dim)
+    described: torch.Tensor | None  # (n_items, dim): the part of an item that needs no ratings
     sent_by_items: torch.Tensor  # (n_levels * n_items, dim)
     sent_by_users: torch.Tensor  # (n_levels * n_users, dim)
 
@@ -155,10 +156,10 @@ class RatingModel:
     def nodes(self) -> Nodes:
         """Return users and items from the present parameters."""
         sent_by_items, sent_by_users = self._sent_by_items(), self.learned["sent_by_users"]
-        items = self.graph.to_items(sent_by_users)
-        if self._vectors is not None:
-            items = items + self._vectors @ self.learned["map_own"]
-        return Nodes(self.graph.to_users(sent_by_items), items, sent_by_items, sent_by_users)
+        users, items = self.graph.to_users(sent_by_items), self.graph.to_items(sent_by_users)
+        described = None if self._vectors is None else self._vectors @ self.learned["map_own"]
+        items = items if described is None else items + described
+        return Nodes(users, items, described, sent_by_items, sent_by_users)
 
     def arrays(self) -> Arrays:
         """Return what is learned."""
@@ -175,10 +176,18 @@ class RatingModel:
         return mapped if own is None else mapped + own
 
 
+class Batch(NamedTuple):
+    """Some ratings."""
+
+    rows: torch.Tensor  # (n_batch,): among those of the graph
+    as_cold: torch.Tensor  # (n_batch,), bool: whether the item is taken for one that nobody has rated
+
+
 class RatingLearner:
     """A `Learner` that minimises the squared error of what the biases leave of the ratings.
 
-    No rating takes part in its own prediction: what it sends to its user and to its item is subtracted.
+    No rating takes part in its own prediction: what it sends to its user and to its item is subtracted. Where there are
+    item vectors, some items are predicted from them alone, so that these learn to answer for items without ratings.
 
     Parameters
     ----------
@@ -192,8 +201,10 @@ class RatingLearner:
         Of the held-out ratings.
     batch_size : int
         Ratings in a batch.
+    cold_fraction : float
+        The share of the ratings whose item is taken for one that nobody has rated.
     seed : int
-        Seeds the order; each epoch draws from its own stream.
+        Seeds the order and that share; each epoch draws from its own stream.
     """
 
     def __init__(
@@ -204,10 +215,11 @@ class RatingLearner:
         held_out: Pairs | None = None,
         variance: float = 1.0,
         batch_size: int,
+        cold_fraction: float,
         seed: int,
     ) -> None:
         self.model, self._variance = model, variance
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._cold_fraction, self._seed = batch_size, cold_fraction, seed
         self._users, self._items, self._residuals = self._put(pairs)
         self._from_items, self._from_users = (
             torch.tensor(rows, device=model.device) for rows in (model.graph.from_items, model.graph.from_users)
@@ -222,21 +234,26 @@ class RatingLearner:
         """Return what is learned."""
         return list(self.model.learned.values())
 
-    def batches(self, epoch: int) -> Iterator[torch.Tensor]:
-        """Return the ratings of each batch, drawn from the seed and the number of the epoch."""
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._users))
-        return iter(torch.tensor(order, device=self.model.device).split(self._batch_size))
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Return the batches of an epoch, drawn from the seed and its number."""
+        rng = np.random.default_rng([self._seed, epoch])
+        n, device = len(self._users), self.model.device
+        order = torch.tensor(rng.permutation(n), device=device).split(self._batch_size)
+        as_cold = torch.tensor(rng.random(n) < self._cold_fraction, device=device).split(self._batch_size)
+        return map(Batch, order, as_cold)
 
-    def loss(self, batch: torch.Tensor) -> torch.Tensor:
+    def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean squared error of a batch."""
-        nodes = self.model.nodes()
-        users, items = self._users.index_select(0, batch), self._items.index_select(0, batch)
-        from_item = F.embedding(self._from_items.index_select(0, batch), nodes.sent_by_items)
-        from_user = F.embedding(self._from_users.index_select(0, batch), nodes.sent_by_users)
-        z_users = F.embedding(users, nodes.users) - self._to_user.index_select(0, batch) * from_item
-        z_items = F.embedding(items, nodes.items) - self._to_item.index_select(0, batch) * from_user
+        rows, nodes = batch.rows, self.model.nodes()
+        users, items = self._users.index_select(0, rows), self._items.index_select(0, rows)
+        from_item = F.embedding(self._from_items.index_select(0, rows), nodes.sent_by_items)
+        from_user = F.embedding(self._from_users.index_select(0, rows), nodes.sent_by_users)
+        z_users = F.embedding(users, nodes.users) - self._to_user.index_select(0, rows) * from_item
+        z_items = F.embedding(items, nodes.items) - self._to_item.index_select(0, rows) * from_user
+        if nodes.described is not None:
+            z_items = torch.where(batch.as_cold[:, None], F.embedding(items, nodes.described), z_items)
         found = self._bias(users, items) + (z_users * z_items).sum(dim=1)
-        return F.mse_loss(found, self._residuals.index_select(0, batch))
+        return F.mse_loss(found, self._residuals.index_select(0, rows))
 
     def validate(self) -> float | None:
         """Return R² on what is held out."""

@@ -21,7 +21,7 @@ def train(
     max_iter: int,
     tol: float,
     n_iter_no_change: int,
-    before_epoch: Callable[[], None],
+    before_epoch: Callable[[int], None],
     after_epoch: Callable[[Progress], bool],
     checkpoint: Checkpoint | None = None,
 ) -> Progress:
@@ -40,7 +40,7 @@ def train(
     n_iter_no_change : int
         Epochs without improvement after which training stops.
     before_epoch : callable
-        Called when an epoch begins.
+        Called with the number of the epoch, from 0, when it begins.
     after_epoch : callable
         Called with the progress when an epoch is over; true stops the training.
     checkpoint : Checkpoint, default=None
@@ -60,7 +60,7 @@ def train(
     for epoch in range(len(progress.losses), max_iter):
         if progress.losses and progress.has_stalled(tol, n_iter_no_change):
             break
-        before_epoch()
+        before_epoch(epoch)
         loss = run_epoch(learner, optimizer, epoch)
         progress.record(loss, learner.validate(), learner.parameters())
         if checkpoint is not None:
@@ -100,7 +100,7 @@ def check_finite(loss: torch.Tensor, epoch: int) -> float:
     value = float(loss)
     if value - value != 0:  # inf and nan
         raise NonFiniteLossError(
-            f"The loss is {value} in epoch {epoch + 1}: training has diverged. Lower learning_rate_init or raise "
-            "temperature."
+            f"The loss is {value} in epoch {epoch + 1}: training has diverged. Lower learning_rate_init or, where there "
+            "is one, raise temperature."
         )
     return value

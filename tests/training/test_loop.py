@@ -34,7 +34,7 @@ class Parabola:
         return next(self.scores) if self.has_scores else None
 
 
-def run(learner, max_iter=5, *, lr=0.1, tol=0.0, n_iter_no_change=100, after_epoch=lambda progress: False, **more):
+def run(learner, max_iter=5, *, lr=0.1, tol=0.0, n_iter_no_change=100, **more):
     optimizer = torch.optim.SGD(learner.parameters(), lr=lr)
     return train(
         learner,
@@ -42,9 +42,7 @@ def run(learner, max_iter=5, *, lr=0.1, tol=0.0, n_iter_no_change=100, after_epo
         max_iter=max_iter,
         tol=tol,
         n_iter_no_change=n_iter_no_change,
-        before_epoch=lambda: None,
-        after_epoch=after_epoch,
-        **more,
+        **{"before_epoch": lambda epoch: None, "after_epoch": lambda progress: False, **more},
     )
 
 
