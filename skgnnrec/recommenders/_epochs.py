@@ -29,7 +29,8 @@ def train_estimator(
     Parameters
     ----------
     estimator : estimator
-        Has `tol`, `n_iter_no_change` and callbacks; without an optimizer also `solver`, `learning_rate_init` and `alpha`.
+        Has `tol`, `n_iter_no_change` and callbacks; where no optimizer is given also `solver`, `learning_rate_init`
+        and `alpha`.
     learner : Learner
         What is trained.
     max_iter : int

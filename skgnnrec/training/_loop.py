@@ -100,7 +100,7 @@ def check_finite(loss: torch.Tensor, epoch: int) -> float:
     value = float(loss)
     if value - value != 0:  # inf and nan
         raise NonFiniteLossError(
-            f"The loss is {value} in epoch {epoch + 1}: training has diverged. Lower learning_rate_init or, where there "
-            "is one, raise temperature."
+            f"The loss is {value} in epoch {epoch + 1}: training has diverged. Lower learning_rate_init, or raise "
+            "temperature where there is one."
         )
     return value

@@ -213,10 +213,17 @@ def test_texts_of_items_that_nobody_has_rated(tastes):
     X, y, catalog = tastes
     cold = X["item"] >= 50
     model = regressor(items=catalog, item_encoder=TfidfVectorizer()).fit(X[~cold], y[~cold])
-    assert model.score(X[cold], y[cold]) > 0.5
-    without = regressor().fit(X[~cold], y[~cold])
-    assert without.score(X[cold], y[cold]) < 0.2
+    assert model.score(X[cold], y[cold]) > 0.3
     assert_array_equal(model.item_ids_, np.arange(N_ITEMS))
+    without = clone(model).set_params(cold_fraction=0.0).fit(X[~cold], y[~cold])
+    assert without.score(X[cold], y[cold]) < 0.25
+    assert regressor().fit(X[~cold], y[~cold]).score(X[cold], y[cold]) < 0.1
+
+
+def test_the_share_of_cold_items_is_nothing_without_texts(small):
+    X, y, _ = small
+    found = [regressor(cold_fraction=share, **SMALL).fit(X, y).predict(X) for share in (0.0, 0.9)]
+    assert_array_equal(*found)
 
 
 def test_texts_that_say_how_good_an_item_is():
@@ -291,6 +298,7 @@ def test_wrong_pairs_to_predict(small):
         ({"n_levels": 0}, "'n_levels' parameter"),
         ({"alpha": -1}, "'alpha' parameter"),
         ({"bias_alpha": 0}, "'bias_alpha' parameter"),
+        ({"cold_fraction": 1.1}, "'cold_fraction' parameter"),
         ({"batch_size": "all"}, "'batch_size' parameter"),
         ({"items": ["a", "b"]}, "'items' parameter"),
         ({"device": "abacus"}, "device must be 'auto' or a torch device"),
@@ -335,6 +343,24 @@ def test_what_training_reports(small):
     assert model.validation_scores_ == []
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     assert regressor(max_iter=50, tol=10.0, n_iter_no_change=2).fit(X, y).n_iter_ == 3
+
+
+def test_the_step_size_falls_to_zero(small, monkeypatch):
+    X, y, _ = small
+    sizes, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: [sizes.append(self.param_groups[0]["lr"]), step(self)][1]
+    )
+    regressor(learning_rate_init=0.1, max_iter=4, batch_size=1000, tol=0).fit(X, y)
+    assert_allclose(sizes, [0.1, 0.075, 0.05, 0.025])
+
+
+def test_the_penalty_weighs_against_the_sum_of_squares(small, monkeypatch):
+    X, y, _ = small
+    made, adam = [], torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda *args, **kwargs: made.append(kwargs) or adam(*args, **kwargs))
+    regressor(alpha=5.0, **SMALL).fit(X, y)
+    assert made == [{"lr": 0.004, "weight_decay": 2 * 5.0 / 400}]
 
 
 def test_early_stopping_keeps_the_best_epoch(tastes):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgnnrec.recommenders._gnn_rating_model import RatingGraph, RatingLearner, RatingModel, initial_parameters
+from skgnnrec.recommenders._gnn_rating_model import Batch, RatingGraph, RatingLearner, RatingModel, initial_parameters
 from skgnnrec.recommenders._rating_baseline import Pairs
 
 N_USERS, N_ITEMS, N_LEVELS, DIM = 8, 6, 3, 4
@@ -72,10 +72,18 @@ def test_nodes_follow_the_formula(pairs, levels, vectors, backend, with_vectors,
     assert_allclose(nodes.items.detach(), z_items, atol=1e-5)
 
 
+def learn(model, pairs, *, seed=0, cold_fraction=0.0, **more):
+    return RatingLearner(model, pairs, batch_size=10, seed=seed, cold_fraction=cold_fraction, **more)
+
+
+def loss_of(learner, row, as_cold=False):
+    return float(learner.loss(Batch(torch.tensor([row]), torch.tensor([as_cold]))).detach())
+
+
 def losses_of_each(pairs, levels, vectors=None):
     model = build(pairs, levels, large_parameters(None if vectors is None else 5), vectors)
-    learner = RatingLearner(model, pairs, batch_size=10, seed=0)
-    return np.array([float(learner.loss(torch.tensor([k])).detach()) for k in range(len(levels))])
+    learner = learn(model, pairs)
+    return np.array([loss_of(learner, k) for k in range(len(levels))])
 
 
 @pytest.mark.parametrize("with_vectors", [False, True])
@@ -99,26 +107,50 @@ def test_the_loss_is_the_squared_error_without_the_own_message(pairs, levels):
     own_u = parameters["sent_by_items"].reshape(N_LEVELS, N_ITEMS, DIM)[r, i] / np.sqrt((pairs.users == u).sum())
     own_i = parameters["sent_by_users"].reshape(N_LEVELS, N_USERS, DIM)[r, u] / np.sqrt((pairs.items == i).sum())
     expected = 0.2 + (z_users[u] - own_u) @ (z_items[i] - own_i)
-    learner = RatingLearner(build(pairs, levels, parameters), pairs, batch_size=10, seed=0)
-    assert_allclose(float(learner.loss(torch.tensor([k])).detach()), (expected - pairs.ratings[k]) ** 2, rtol=1e-4)
+    learner = learn(build(pairs, levels, parameters), pairs)
+    assert_allclose(loss_of(learner, k), (expected - pairs.ratings[k]) ** 2, rtol=1e-4)
+    assert loss_of(learner, k, as_cold=True) == loss_of(learner, k)  # without vectors there is nothing else to say
+
+
+def test_an_item_taken_for_a_cold_one_is_what_its_vector_says(pairs, levels, vectors):
+    parameters = large_parameters(5)
+    z_users, _ = dense_nodes(pairs, levels, parameters, vectors)
+    k = 11
+    u, i, r = pairs.users[k], pairs.items[k], levels[k]
+    scaled = vectors[i] / 5**0.25
+    sent = parameters["sent_by_items"].reshape(N_LEVELS, N_ITEMS, DIM)[r, i]
+    sent = sent + scaled @ parameters["map_sent"][:, DIM * r : DIM * (r + 1)]
+    expected = 0.2 + (z_users[u] - sent / np.sqrt((pairs.users == u).sum())) @ (scaled @ parameters["map_own"])
+    learner = learn(build(pairs, levels, parameters, vectors), pairs)
+    assert_allclose(loss_of(learner, k, as_cold=True), (expected - pairs.ratings[k]) ** 2, rtol=1e-4)
 
 
 def test_batches_depend_on_nothing_but_the_seed_and_the_epoch(pairs, levels):
-    learner = RatingLearner(build(pairs, levels, large_parameters()), pairs, batch_size=10, seed=3)
-    first, again, other = ([batch.tolist() for batch in learner.batches(epoch)] for epoch in (4, 4, 5))
+    learner = learn(build(pairs, levels, large_parameters()), pairs, seed=3, cold_fraction=0.4)
+    first, again, other = (
+        [(batch.rows.tolist(), batch.as_cold.tolist()) for batch in learner.batches(epoch)] for epoch in (4, 4, 5)
+    )
     assert first == again != other
-    assert [len(batch) for batch in first] == [10, 10, 5]
-    assert sorted(k for batch in first for k in batch) == list(range(25))
+    assert [(len(rows), len(as_cold)) for rows, as_cold in first] == [(10, 10), (10, 10), (5, 5)]
+    assert sorted(k for rows, _ in first for k in rows) == list(range(25))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_of_items_that_are_taken_for_cold_ones(pairs, levels, share):
+    learner = learn(build(pairs, levels, large_parameters()), pairs, cold_fraction=share)
+    drawn = np.concatenate([batch.as_cold for epoch in range(100) for batch in learner.batches(epoch)])
+    assert_allclose(drawn.mean(), share, atol=0.05)
+    assert len(drawn) == 2500
 
 
 def test_validation_is_r2_on_what_is_held_out(pairs, levels):
     held_out = Pairs(np.array([0, 3]), np.array([2, 1]), np.array([0.5, -1.0]))
     model = build(pairs, levels, large_parameters())
-    learner = RatingLearner(model, pairs, held_out=held_out, variance=2.0, batch_size=10, seed=0)
+    learner = learn(model, pairs, held_out=held_out, variance=2.0)
     nodes = model.nodes()
     z = (nodes.users[[0, 3]] * nodes.items[[2, 1]]).sum(dim=1).detach().numpy()
     assert_allclose(learner.validate(), 1 - np.mean((0.2 + z - held_out.ratings) ** 2) / 2, rtol=1e-4)
-    assert RatingLearner(model, pairs, batch_size=10, seed=0).validate() is None
+    assert learn(model, pairs).validate() is None
 
 
 def test_what_is_given_is_copied(pairs, levels, vectors):

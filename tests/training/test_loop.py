@@ -55,6 +55,12 @@ def test_steps_follow_the_gradient_of_their_own_batch():
     assert progress.scores == []
 
 
+def test_epochs_are_announced_by_their_number():
+    learner, begun = Parabola(), []
+    run(learner, max_iter=3, before_epoch=begun.append)
+    assert begun == learner.epochs == [0, 1, 2]
+
+
 def test_training_converges_and_stops_when_nothing_improves():
     learner = Parabola()
     progress = run(learner, max_iter=1000, tol=1e-6, n_iter_no_change=3)
