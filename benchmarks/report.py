@@ -2,7 +2,7 @@
 
     python benchmarks/report.py
 
-Nothing is measured here: what the pages show is what results.json and growth.json hold.
+Nothing is measured here: what the pages show is what results.json, growth.json, evaluation.json and ratings.json hold.
 """
 
 import json
@@ -79,7 +79,29 @@ def evaluation(measured: dict) -> list[str]:
     return lines
 
 
-def details(results: dict, growth: dict, measured: dict) -> str:
+RATINGS = {
+    "movietweetings, random": "Ratings of MovieTweetings (0 to 10), a random tenth: RMSE",
+    "movietweetings, time": "Ratings of MovieTweetings (0 to 10), the last tenth in time: RMSE",
+    "ml-100k, u1": "Ratings of MovieLens 100K (1 to 5), u1.test: RMSE",
+}
+# Published errors on the same test parts: van den Berg et al. (2017), table 3.
+PUBLISHED_RATINGS = {"ml-100k, u1": {"GC-MC": 0.910, "GC-MC with features": 0.905}}
+
+
+def ratings(measured: dict) -> list[str]:
+    """Return the tables of what ratings.py measured."""
+    lines = []
+    for split, rows in measured.get("splits", {}).items():
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        lines += ["", f"### {RATINGS[split]}", "", row_of(columns), "|---" * len(columns) + "|"]
+        lines += [row_of([row.get(name, "") for name in columns]) for row in rows]
+        published = PUBLISHED_RATINGS.get(split, {})
+        lines += ["", "Published on this test part: "] if published else []
+        lines[-1] += "; ".join(f"{name} {error:.3f}" for name, error in published.items())
+    return [*lines, "", measured_on(measured["machine"])] if lines else []
+
+
+def details(results: dict, growth: dict, measured: dict, rated: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
     for task, rows in results["tasks"].items():
@@ -94,7 +116,7 @@ def details(results: dict, growth: dict, measured: dict) -> str:
         parts += [row_of(row.values()) for row in result["rows"]]
         exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
         parts += ["", f"Exponents over the interactions: {exponents}."]
-    parts += evaluation(measured)
+    parts += evaluation(measured) + ratings(rated)
     return "\n".join(parts)
 
 
@@ -110,11 +132,9 @@ def fill(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     stored = json.loads((HERE / "results.json").read_text())
-    growth_file = HERE / "growth.json"
-    grown = json.loads(growth_file.read_text()) if growth_file.exists() else {}
-    evaluation_file = HERE / "evaluation.json"
-    measured = json.loads(evaluation_file.read_text()) if evaluation_file.exists() else {}
+    more_files = [HERE / f"{name}.json" for name in ("growth", "evaluation", "ratings")]
+    others = [json.loads(path.read_text()) if path.exists() else {} for path in more_files]
     heading = "## Figures\n\n"
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
     fill(HERE.parent / "README.md", heading + summary(stored) + more)
-    fill(HERE / "README.md", "## Figures\n\n" + details(stored, grown, measured))
+    fill(HERE / "README.md", "## Figures\n\n" + details(stored, *others))
