@@ -87,7 +87,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     batch_size : int or "auto", default="auto"
         Ratings in a step, which reads the whole graph in any case. "auto" takes a tenth of the ratings.
     max_iter : int, default=20
-        Epochs.
+        Epochs at most.
     tol : float, default=1e-4
         What counts as an improvement: of R² on what is held out, or of the loss where nothing is.
     early_stopping : bool, default=False
@@ -146,6 +146,9 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     Who is not known has neither bias nor embedding: an unknown user is expected to rate as the average does
     (:math:`\mu + b_i`), an unknown item to be rated as the average is (:math:`\mu + b_u`), and both unknown give
     :math:`\mu`. An item of the catalog that nobody has rated is known by its vector.
+
+    Training holds four arrays of n_levels · (n_users + n_items) · embedding_dim numbers, and a step goes through them;
+    the fitted regressor keeps (n_users + n_items) · embedding_dim.
 
     References
     ----------
