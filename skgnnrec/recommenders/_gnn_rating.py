@@ -73,7 +73,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         continuous ratings, are cut at quantiles into this many levels (fewer, where a single rating fills several).
     id_embedding : bool, default=True
         Whether an item sends something of its own, :math:`e_j^r`. False learns from the item vectors what items send.
-    cold_fraction : float, default=0.1
+    cold_fraction : float, default=0.2
         Where there are item vectors, the share of the ratings in a step that is predicted as if nobody had rated the
         item, from its vector and the biases: what items without ratings are answered from is learned here. In [0, 1].
     alpha : float, default=10.0
@@ -202,7 +202,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         item: str | int = 1,
         n_levels: int = 5,
         id_embedding: bool = True,
-        cold_fraction: float = 0.1,
+        cold_fraction: float = 0.2,
         alpha: float = 10.0,
         bias_alpha: float = 3.0,
         learning_rate_init: float = 0.004,
