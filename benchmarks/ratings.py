@@ -31,6 +31,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from tasks import DATA
@@ -132,7 +133,8 @@ def ridge(alpha: float, *texts: Any) -> object:
 
 def boosting(step_size: float) -> object:
     """Return scikit-learn's gradient boosting on the mean ratings of the user and of the item."""
-    means = make_column_transformer((TargetEncoder(target_type="continuous", random_state=0), PAIR))
+    folds = KFold(5, shuffle=True, random_state=0)
+    means = make_column_transformer((TargetEncoder(target_type="continuous", cv=folds), PAIR))
     return make_pipeline(means, HistGradientBoostingRegressor(learning_rate=step_size, random_state=0))
 
 
