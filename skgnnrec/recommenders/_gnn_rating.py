@@ -134,7 +134,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         R² on what was held out after each epoch; empty without `early_stopping`.
     n_features_in_ : int
         The number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         The names of the columns of X, where all are strings.
 
     See Also
