@@ -62,9 +62,9 @@ def hold_out_share(
 
 
 def hold_out_share_of_users(
-    X: sparse.csr_array, user_share: float, share: float, seed: int
+    X: sparse.csr_array, user_share: float, share: float, seed: int, first_row: int = 0
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """Hold out a random share of the rows of some users, drawn among those with two interactions or more.
+    """Hold out a random share of the rows of some users, drawn among the later ones with two interactions or more.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ def hold_out_share_of_users(
         As in `hold_out_share`.
     seed : int
         Seed of both choices.
+    first_row : int, default=0
+        Rows before it stay whole.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def hold_out_share_of_users(
     held_out : csr_array of shape (n_users, n_items)
         What is held out.
     """
-    users = np.flatnonzero(np.diff(X.indptr) > 1)
+    users = first_row + np.flatnonzero(np.diff(X.indptr)[first_row:] > 1)
     chosen = np.random.default_rng(seed).permutation(users)[: max(1, round(user_share * len(users)))]
     marked = _last_of_each_row(X, _draw_keys(X, seed), share) if len(chosen) else np.zeros(X.nnz, dtype=bool)
     return _divide(X, marked & np.isin(row_of_each(X), chosen))

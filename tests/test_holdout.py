@@ -15,6 +15,7 @@ from skgnnrec._holdout import (
     hold_out_future,
     hold_out_last,
     hold_out_share,
+    hold_out_share_of_users,
     row_of_each,
 )
 from skgnnrec.exceptions import EmptyHistoryWarning
@@ -254,3 +255,14 @@ def test_a_million_interactions_take_about_a_second(hold_out):
     began = time.process_time()
     hold_out(X)
     assert time.process_time() - began < 3  # a fifth of it is usual; the margin is for busy machines
+
+
+@pytest.mark.parametrize("first_row", [0, 20, 60])
+def test_a_share_of_the_later_users_gives_something(first_row):
+    X = interactions()
+    history, held_out = hold_out_share_of_users(X, 0.5, 0.3, 0, first_row)
+    assert abs(history + held_out - X).nnz == 0
+    given = np.flatnonzero(np.diff(held_out.indptr))
+    assert (given >= first_row).all()
+    assert len(given) == round(0.5 * (np.diff(X.indptr)[first_row:] > 1).sum())
+    assert (np.diff(history.indptr)[given] > 0).all()

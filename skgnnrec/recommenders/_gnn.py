@@ -20,7 +20,7 @@ from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import degrees, message_passing, normalized_history
 from skgnnrec.recommenders._base import SCORE_TEST_SIZE, BaseRecommender, Scorer, count_users, fill
 from skgnnrec.recommenders._epochs import train_estimator
-from skgnnrec.recommenders._gnn_answers import GraphAnswers
+from skgnnrec.recommenders._gnn_answers import GraphAnswers, popularity_bias
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["GNNRecommender"]
 
 # The parameters that steer a step of the training; the others decide when it stops, or what comes after.
+LEARNING = (
+    "loss", "batch_size", "temperature", "n_negatives", "popularity_exponent", "negative_exponent", "contrast_weight",
+    "noise",
+)  # fmt: skip
 STEERING = (
-    "embedding_dim", "conv", "n_layers", "keep_input", "item_features", "id_embedding", "loss", "temperature",
-    "n_negatives", "negative_exponent", "contrast_weight", "noise", "solver", "alpha", "learning_rate_init",
-    "batch_size", "early_stopping", "validation_fraction", "n_recommendations",
+    *LEARNING, "embedding_dim", "conv", "n_layers", "keep_input", "item_features", "id_embedding", "solver", "alpha",
+    "learning_rate_init", "early_stopping", "validation_fraction", "n_recommendations",
 )  # fmt: skip
 
 
@@ -62,7 +65,8 @@ class GNNRecommender(BaseRecommender):
     ``loss="softmax"`` minimises :math:`-\log (e^{s_{ui}/\tau} / \sum_j e^{s_{uj}/\tau})` over all items j, or over
     `n_negatives` drawn ones, with s the cosine. With the linear convolution the item to be found is taken out of the
     history that finds it. ``loss="bpr"`` minimises :math:`-\log \sigma(s_{ui} - s_{uj})` with s the dot product
-    and j an item that u does not have [3]_. A step reads whole users, about `batch_size` interactions.
+    and j an item that u does not have [3]_. A step of the softmax reads whole users, about `batch_size` interactions;
+    one of BPR as many random interactions.
 
     Presets, as near to the papers as users without parameters and steps of whole users allow (the defaults are what was
     tuned; the presets with BPR have not reached the accuracy published for them):
@@ -94,6 +98,10 @@ class GNNRecommender(BaseRecommender):
     n_negatives : int, default=None
         Items that are set against: drawn once a step and shared by it (softmax), or for each interaction (BPR). None
         takes all items for the softmax, one for BPR.
+    popularity_exponent : float, default=0.4
+        With the softmax, the prior that popularity is in the answers: items are ranked by
+        :math:`(1 + n_i)^\gamma e^{s_{ui}/\tau}`, with n_i the number of users of an item; new items get the mean of
+        the others. 0 ranks by the cosine alone. Non-negative.
     negative_exponent : float, default=0.0
         Negatives are drawn with probability proportional to popularity to this power: 0 draws evenly from all items,
         above 0 from those that somebody has. Non-negative.
@@ -108,7 +116,7 @@ class GNNRecommender(BaseRecommender):
     learning_rate_init : float, default=0.005
         The step size. Positive.
     batch_size : int, default=16384
-        Interactions in a step, about: a step reads whole users.
+        Interactions in a step, about: the softmax reads whole users.
     max_iter : int, default=50
         Epochs at most.
     tol : float, default=1e-4
@@ -145,7 +153,10 @@ class GNNRecommender(BaseRecommender):
     Attributes
     ----------
     item_embedding_ : ndarray of shape (n_items, embedding_dim), float32
-        The items; of length one with the softmax loss. Their dot product with a user of `transform` is the score.
+        The items; of length one with the softmax loss. Their dot product with a user of `transform`, plus
+        `item_bias_`, is the score.
+    item_bias_ : ndarray of shape (n_items,), float32
+        What popularity adds to a score: τ γ log(1 + n_i); zeros with BPR.
     loss_curve_ : list of float
         The mean loss of each epoch.
     validation_scores_ : list of float
@@ -206,6 +217,7 @@ class GNNRecommender(BaseRecommender):
         "loss": [StrOptions({"softmax", "bpr"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "n_negatives": [Interval(Integral, 1, None, closed="left"), None],
+        "popularity_exponent": [Interval(Real, 0, None, closed="left")],
         "negative_exponent": [Interval(Real, 0, None, closed="left")],
         "contrast_weight": [Interval(Real, 0, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
@@ -242,6 +254,7 @@ class GNNRecommender(BaseRecommender):
         loss: str = "softmax",
         temperature: float = 0.08,
         n_negatives: int | None = None,
+        popularity_exponent: float = 0.4,
         negative_exponent: float = 0.0,
         contrast_weight: float = 0.0,
         noise: float = 0.2,
@@ -273,6 +286,7 @@ class GNNRecommender(BaseRecommender):
         self.loss = loss
         self.temperature = temperature
         self.n_negatives = n_negatives
+        self.popularity_exponent = popularity_exponent
         self.negative_exponent = negative_exponent
         self.contrast_weight = contrast_weight
         self.noise = noise
@@ -375,7 +389,9 @@ class GNNRecommender(BaseRecommender):
                 f"{self._how_to_read_items}."
             )
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        train, held_out = self._hold_out(X, first_row, seed)
+        train, held_out = X, sparse.csr_array(X.shape, dtype=np.float32)
+        if self.early_stopping:
+            train, held_out = hold_out_share_of_users(X, self.validation_fraction, SCORE_TEST_SIZE, seed, first_row)
         with limit_torch_threads():
             device = resolve_device(self.device)
             shape = (self.n_features_in_, None if vectors is None else vectors.shape[1], self.embedding_dim)
@@ -393,14 +409,6 @@ class GNNRecommender(BaseRecommender):
         self.loss_curve_, self.validation_scores_ = progress.losses, progress.scores
         self.n_iter_ = len(progress.losses)
 
-    def _hold_out(self, X: sparse.csr_array, first_row: int, seed: int) -> tuple[sparse.csr_array, sparse.csr_array]:
-        """Return what is learned from and what is held out for early stopping, both of the shape of X."""
-        if not self.early_stopping:
-            return X, sparse.csr_array(X.shape, dtype=np.float32)
-        parts = hold_out_share_of_users(X[first_row:], self.validation_fraction, SCORE_TEST_SIZE, seed)
-        before = X[:first_row], sparse.csr_array((first_row, X.shape[1]), dtype=np.float32)
-        return tuple(sparse.vstack(pair, format="csr") for pair in zip(before, parts, strict=True))
-
     def _build_encoder(
         self, X: sparse.csr_array, vectors: np.ndarray | None, parameters: Arrays, device: torch.device
     ) -> GraphEncoder:
@@ -409,14 +417,9 @@ class GNNRecommender(BaseRecommender):
         item_degrees = degrees(X)[1]
         has_users = item_degrees > 0
         graph = message_passing(normalized_history(X, item_degrees), backend=self.backend, device=device)
-        return GraphEncoder(
-            graph,
-            ItemInputs(parameters, vectors, has_users, device),
-            has_users,
-            conv=self.conv,
-            n_layers=self.n_layers,
-            keep_input=self.keep_input,
-        )
+        inputs = ItemInputs(parameters, vectors, has_users, device)
+        how = {name: getattr(self, name) for name in ("conv", "n_layers", "keep_input")}
+        return GraphEncoder(graph, inputs, has_users, **how)
 
     def _build_learner(
         self, encoder: GraphEncoder, X: sparse.csr_array, held_out: sparse.csr_array, first_row: int, seed: int
@@ -431,14 +434,8 @@ class GNNRecommender(BaseRecommender):
             history,
             first_row=first_row,
             seed=seed,
-            loss=self.loss,
-            batch_size=self.batch_size,
-            n_negatives=self.n_negatives,
-            negative_exponent=self.negative_exponent,
-            temperature=self.temperature,
-            contrast_weight=self.contrast_weight,
-            noise=self.noise,
             validation=validation,
+            **{name: getattr(self, name) for name in LEARNING},
         )
 
     def _train(
@@ -474,17 +471,19 @@ class GNNRecommender(BaseRecommender):
         with torch.no_grad():
             spread = encoder.spread()
             layers = None if spread.layers is None else [layer.cpu().numpy() for layer in spread.layers[1]]
-            answers = GraphAnswers(
-                spread.items.cpu().numpy(),
-                layers,
-                degrees(X)[1],
-                cosine=self.loss == "softmax",
-                keep_input=self.keep_input,
-            )
-        return {"item_embedding_": answers.item_embedding, "_answers": answers, "_parameters": encoder.inputs.arrays()}
+            items = spread.items.cpu().numpy()
+        cosine, exponent = self.loss == "softmax", self.popularity_exponent
+        bias = popularity_bias(count_users(X), exponent if cosine else 0.0, self.temperature)
+        answers = GraphAnswers(items, layers, degrees(X)[1], bias, cosine=cosine, keep_input=self.keep_input)
+        return {
+            "item_embedding_": answers.item_embedding,
+            "item_bias_": answers.item_bias,
+            "_answers": answers,
+            "_parameters": encoder.inputs.arrays(),
+        }
 
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        return self._answers.scorer(self.item_embedding_ if columns is None else self.item_embedding_[columns])
+        return self._answers.item_scorer(columns)
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         import torch
@@ -494,7 +493,7 @@ class GNNRecommender(BaseRecommender):
         inputs = ItemInputs(self._parameters, None, np.zeros(0, dtype=bool), torch.device("cpu"))
         with torch.no_grad():
             items = inputs.mapped(torch.tensor(vectors)).numpy()
-        return self._answers.scorer(self._answers.comparable(items))
+        return self._answers.new_item_scorer(items)
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         return self._answers.embed(X)

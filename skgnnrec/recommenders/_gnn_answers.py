@@ -10,9 +10,38 @@ from skgnnrec.graph import inverse_power, normalize, normalized_history, user_sc
 from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
 from skgnnrec.recommenders._base import Scorer
 
-__all__ = ["GraphAnswers"]
+__all__ = ["GraphAnswers", "popularity_bias"]
 
 BLOCK_USERS = 4096  # histories that attention reads at once
+
+
+def popularity_bias(popularity: np.ndarray, exponent: float, temperature: float) -> tuple[np.ndarray, float]:
+    """Return what popularity adds to the cosine of each item: τ γ log(1 + n_i).
+
+    In the probability exp(cosine / τ) of the softmax it is the prior (1 + n_i)^γ. An item that nobody has is new, not
+    disliked: it gets the mean of the others.
+
+    Parameters
+    ----------
+    popularity : ndarray of shape (n_items,)
+        The number of users of each item.
+    exponent : float
+        The number γ.
+    temperature : float
+        The number τ.
+
+    Returns
+    -------
+    bias : ndarray of shape (n_items,), float32
+        Of the items.
+    new_item_bias : float
+        Of an item that nobody has; 0 where that is all of them.
+    """
+    bias = (temperature * exponent * np.log1p(popularity)).astype(np.float32)
+    is_known = popularity > 0
+    new_item_bias = float(bias[is_known].mean()) if is_known.any() else 0.0
+    bias[~is_known] = new_item_bias
+    return bias, new_item_bias
 
 
 class GraphAnswers:
@@ -26,6 +55,8 @@ class GraphAnswers:
         The items layer by layer, where users attend to them; None where a user is the normalised sum of `items`.
     item_degrees : ndarray of shape (n_items,)
         Degrees in the graph of the fit.
+    bias : tuple of ndarray of shape (n_items,), float32, and float
+        What is added to the score of each item, and to that of a new one; from `popularity_bias`.
     cosine : bool
         Whether scores are cosines.
     keep_input : bool
@@ -37,12 +68,14 @@ class GraphAnswers:
         items: np.ndarray,
         layers: list[np.ndarray] | None,
         item_degrees: np.ndarray,
+        bias: tuple[np.ndarray, float],
         *,
         cosine: bool,
         keep_input: bool,
     ) -> None:
         self._cosine, self._keep_input = cosine, keep_input
         self._item_degrees, self._layers = item_degrees, layers
+        self.item_bias, self._new_item_bias = bias
         self.item_embedding = self.comparable(items)
         # The item's part of the edge weights is the same for every user.
         self._projection = None if layers is not None else inverse_power(item_degrees, 0.5)[:, None] * items
@@ -120,24 +153,22 @@ class GraphAnswers:
                 attention[X.indptr[start] : X.indptr[start] + len(weights)] = weights.numpy()
         return users, attention
 
-    def scorer(self, items: np.ndarray) -> Scorer:
-        """Return a function from histories to scores.
+    def item_scorer(self, columns: np.ndarray | None) -> Scorer:
+        """Return a function from histories to scores of items of the fit; None stands for all of them."""
+        chosen = slice(None) if columns is None else columns
+        return self._scorer(self.item_embedding[chosen], self.item_bias[chosen])
 
-        Parameters
-        ----------
-        items : ndarray of shape (n_candidates, dim), float32
-            Candidates, from `comparable`.
+    def new_item_scorer(self, items: np.ndarray) -> Scorer:
+        """Return a function from histories to scores of items that nobody has, (n_candidates, dim)."""
+        return self._scorer(self.comparable(items), np.float32(self._new_item_bias))
 
-        Returns
-        -------
-        score : callable
-            Takes (n_users, n_items) histories, returns a new float32 array of shape (n_users, n_candidates).
-        """
+    def _scorer(self, items: np.ndarray, bias: np.ndarray | np.float32) -> Scorer:
         factor = items.T.astype(np.float64)  # for exact sums
 
         def score(X: sparse.csr_array) -> np.ndarray:
             scores = np.zeros((X.shape[0], factor.shape[1]), dtype=np.float32)
             matmul_by_row(self.embed(X), factor, out=scores)
+            scores += bias
             return scores
 
         return score

@@ -4,18 +4,26 @@ from skgnnrec.training._checkpoint import Checkpoint, fingerprint
 from skgnnrec.training._loop import train
 from skgnnrec.training._losses import bpr_loss, contrast_loss, sampled_softmax_loss, softmax_loss
 from skgnnrec.training._progress import Learner, Progress
-from skgnnrec.training._sampling import batches_of_users, draw_items, draw_unseen_items
+from skgnnrec.training._sampling import (
+    batches_of_interactions,
+    batches_of_users,
+    draw_items,
+    draw_unseen_items,
+    keys_of,
+)
 
 __all__ = [
     "Checkpoint",
     "Learner",
     "Progress",
+    "batches_of_interactions",
     "batches_of_users",
     "bpr_loss",
     "contrast_loss",
     "draw_items",
     "draw_unseen_items",
     "fingerprint",
+    "keys_of",
     "sampled_softmax_loss",
     "softmax_loss",
     "train",

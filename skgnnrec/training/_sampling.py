@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-__all__ = ["batches_of_users", "draw_items", "draw_unseen_items"]
+from skgnnrec._holdout import row_of_each
+
+__all__ = ["batches_of_interactions", "batches_of_users", "draw_items", "draw_unseen_items", "keys_of"]
 
 MAX_ROUNDS = 20  # of drawing again what a user has, before her unseen items are listed
 
@@ -40,6 +42,27 @@ def batches_of_users(X: sparse.csr_array, batch_size: int, rng: np.random.Genera
     yield from (batch for batch in np.split(users, cuts) if len(batch))
 
 
+def batches_of_interactions(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield the interactions in random order, `batch_size` at a time.
+
+    Parameters
+    ----------
+    n : int
+        The number of interactions.
+    batch_size : int
+        Interactions in a batch, about: batches of an epoch differ by one at most.
+    rng : Generator
+        Draws the order.
+
+    Yields
+    ------
+    interactions : ndarray of shape (n_batch,), int64
+        Their places, at least one.
+    """
+    if n:
+        yield from np.array_split(rng.permutation(n), max(1, round(n / batch_size)))
+
+
 def draw_items(popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draw items with probability proportional to popularity^exponent.
 
@@ -66,46 +89,63 @@ def draw_items(popularity: np.ndarray, exponent: float, n: int, rng: np.random.G
     return np.minimum(drawn, np.flatnonzero(popularity)[-1])  # rounding may reach the end
 
 
-def draw_unseen_items(
-    X: sparse.csr_array, popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw items that a user does not have, for each interaction.
+def keys_of(X: sparse.csr_array) -> np.ndarray:
+    """Return one number for each interaction, sorted: its row times the number of items, plus its column.
 
     Parameters
     ----------
     X : csr_array of shape (n_users, n_items)
         The interactions, canonical.
+
+    Returns
+    -------
+    keys : ndarray of shape (X.nnz,), int64
+        The numbers.
+    """
+    return row_of_each(X).astype(np.int64) * np.int64(X.shape[1]) + X.indices
+
+
+def draw_unseen_items(
+    users: np.ndarray, seen: np.ndarray, popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw items that a user does not have, for each of some users.
+
+    Parameters
+    ----------
+    users : ndarray of shape (n_draws,), int64
+        The users; one may come several times.
+    seen : ndarray of shape (n_interactions,), int64
+        What each user has, from `keys_of`.
     popularity : ndarray of shape (n_items,)
         Non-negative.
     exponent : float
         Items are drawn with probability proportional to popularity^exponent.
     n : int
-        Items per interaction.
+        Items per draw.
     rng : Generator
         The source.
 
     Returns
     -------
-    items : ndarray of shape (X.nnz, n), int64
+    items : ndarray of shape (n_draws, n), int64
         The items; -1 for users who have all of them.
     """
-    n_items = np.int64(X.shape[1])
-    users = np.repeat(np.arange(X.shape[0], dtype=np.int64), np.diff(X.indptr))
-    keys = users * n_items + X.indices  # sorted, as X is canonical
-    asking = np.repeat(users, n)
+    n_items = np.int64(len(popularity))
+    asking = np.repeat(users.astype(np.int64), n)
     drawn = draw_items(popularity, exponent, len(asking), rng)
-    open_places = np.flatnonzero(_is_in(asking * n_items + drawn, keys))
+    open_places = np.flatnonzero(_is_in(asking * n_items + drawn, seen))
     for _ in range(MAX_ROUNDS):
         if not len(open_places):
             break
         drawn[open_places] = draw_items(popularity, exponent, len(open_places), rng)
-        is_seen = _is_in(asking[open_places] * n_items + drawn[open_places], keys)
+        is_seen = _is_in(asking[open_places] * n_items + drawn[open_places], seen)
         open_places = open_places[is_seen]
     for user in np.unique(asking[open_places]):  # few: who has nearly all that is drawn
-        unseen = np.setdiff1d(np.arange(n_items), X.indices[X.indptr[user] : X.indptr[user + 1]])
+        first, last = np.searchsorted(seen, [user * n_items, (user + 1) * n_items])
+        unseen = np.setdiff1d(np.arange(n_items), seen[first:last] - user * n_items)
         places = open_places[asking[open_places] == user]
         drawn[places] = rng.choice(unseen, len(places)) if len(unseen) else -1
-    return drawn.reshape(X.nnz, n)
+    return drawn.reshape(len(users), n)
 
 
 def _is_in(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from skgnnrec.exceptions import NonFiniteLossError
 from skgnnrec.graph import degrees, message_passing, normalized_history
 from skgnnrec.model_selection import SameUsers, split_interactions
 from skgnnrec.recommenders import _gnn_learner
+from skgnnrec.recommenders._gnn_answers import popularity_bias
 from skgnnrec.recommenders._gnn_model import GraphEncoder, ItemInputs, initial_parameters
 
 FIXED_EPOCHS = {"embedding_dim": 16, "batch_size": 200, "max_iter": 8, "early_stopping": False, "device": "cpu"}
@@ -264,6 +265,7 @@ def make_learner(X, **params):
         "loss": "softmax",
         "batch_size": 10**6,
         "n_negatives": None,
+        "popularity_exponent": 0.0,
         "negative_exponent": 0.0,
         "temperature": 0.1,
         "contrast_weight": 0.0,
@@ -303,6 +305,55 @@ def test_items_that_nobody_has_are_no_negatives(X):
     learner = make_learner(past, n_negatives=500)
     assert not np.isin(next(iter(learner.batches(0))).negatives.numpy(), cold).any()
     assert len(make_learner(past)._warm) == 35
+
+
+def test_steps_of_bpr_hold_random_interactions_with_items_their_users_do_not_have(X):
+    learner = make_learner(X, loss="bpr", batch_size=50, n_negatives=3)
+    batches = list(learner.batches(0))
+    assert len(batches) == round(X.nnz / 50)
+    pairs = np.concatenate([np.c_[batch.users[batch.rows], batch.columns] for batch in batches])
+    assert_array_equal(np.unique(pairs, axis=0), np.transpose(X.nonzero()))
+    for batch in batches:
+        assert not X.toarray()[batch.users[batch.rows][:, None], batch.negatives].any()
+        spread = learner.encoder.spread()
+        expected = learner.encoder.graph.to_users(spread.items)[batch.users]
+        assert_allclose(learner._users_of(spread, batch).detach(), expected.detach(), atol=1e-6)
+
+
+def test_partial_fit_takes_steps_on_further_interactions_only(X):
+    learner = make_learner(X, loss="bpr", first_row=100)
+    assert all((batch.users >= 100).all() for batch in learner.batches(0))
+
+
+@pytest.mark.parametrize("conv", ["lightgcn", "attention"])
+def test_popularity_is_a_prior_of_the_answers(X, conv):
+    plain, rec = (gnn(conv=conv, popularity_exponent=gamma).fit(X) for gamma in (0.0, 0.5))
+    expected = np.exp(plain.decision_function(X) / 0.08) * (1 + X.toarray().sum(axis=0)) ** 0.5
+    assert_allclose(np.exp(rec.decision_function(X) / 0.08), expected, rtol=1e-3)
+    assert_allclose(rec.transform(X) @ rec.item_embedding_.T + rec.item_bias_, rec.decision_function(X), atol=1e-5)
+    assert_array_equal(plain.item_bias_, 0)
+    assert_array_equal(gnn(loss="bpr", max_iter=1).fit(X).item_bias_, 0)
+
+
+def test_new_items_are_as_popular_as_the_others_in_the_mean():
+    bias, new = popularity_bias(np.array([3.0, 0.0, 0.0, 8.0]), 0.5, 0.1)
+    assert_allclose(bias, 0.05 * np.log([4, 6, 6, 9]), rtol=1e-6)
+    assert new == pytest.approx(0.05 * np.log(6))
+    bias, new = popularity_bias(np.zeros(2), 0.5, 0.1)
+    assert (bias.tolist(), new) == ([0, 0], 0)
+
+
+def test_candidates_carry_their_own_prior(X):
+    rec = gnn(popularity_exponent=2.0).fit(X)
+    chosen = np.array([7, 3, 20])
+    items, scores = rec.recommend(X[:4], 3, items=chosen, exclude_seen=False)
+    assert_allclose(scores, np.take_along_axis(rec.decision_function(X[:4]), items, axis=1), atol=1e-6)
+
+
+def test_validation_ranks_as_the_answers_do(X):
+    rec = gnn(early_stopping=True, validation_fraction=0.9, popularity_exponent=5.0, max_iter=2).fit(X)
+    plain = rec.set_params(popularity_exponent=0.0)
+    assert rec.validation_scores_ != clone(plain).fit(X).validation_scores_
 
 
 def test_large_steps_diverge_by_name(X):

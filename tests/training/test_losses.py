@@ -70,6 +70,28 @@ def test_softmax_in_blocks_is_softmax(monkeypatch, batch, temperature, block_byt
         assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize("block_bytes", [1, 1 << 12])
+def test_softmax_in_half_the_precision_is_close(monkeypatch, batch, block_bytes):
+    monkeypatch.setattr(_losses, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(_losses, "_dtype_of_products", lambda items: torch.bfloat16)
+    users, items, rows, columns = batch
+    users, items = (side.detach().float().requires_grad_() for side in (users, items))
+    loss = softmax_loss(users, items, (users[rows] * items[columns]).sum(dim=1) / 0.5, rows, 0.5)
+    expected = full_softmax(users, items, rows, columns, 0.5)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
+    found, wanted = (torch.autograd.grad(value, (users, items)) for value in (loss, expected))
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours.dtype == torch.float32
+        assert_allclose(ours, theirs, atol=0.03 * float(theirs.abs().max()))
+
+
+def test_products_are_halved_for_many_items_in_single_precision_only(monkeypatch):
+    monkeypatch.setattr(_losses, "resolve_dtype", lambda dtype, device: torch.bfloat16)
+    few, many = torch.zeros(_losses.MANY_ITEMS - 1, 1), torch.zeros(_losses.MANY_ITEMS, 1)
+    found = [_losses._dtype_of_products(items) for items in (few, many, many.double())]
+    assert found == [torch.float32, torch.bfloat16, torch.float64]
+
+
 def test_softmax_of_large_scores_is_finite():
     users, items = torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]])
     assert float(softmax_loss(users, items, torch.tensor([1e4]), torch.tensor([0]), 1.0)) == 0.0

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skgnnrec.training import batches_of_users, draw_items, draw_unseen_items
+from skgnnrec.training import batches_of_interactions, batches_of_users, draw_items, draw_unseen_items, keys_of
 
 tables = hnp.arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.sampled_from([0.0, 1.0]))
 
@@ -41,6 +41,16 @@ def test_batches_differ_between_epochs_and_not_between_calls():
     assert (first != other).any()
 
 
+@given(st.integers(0, 40), st.integers(1, 50), st.integers(0, 3))
+def test_batches_of_interactions_hold_each_once(n, batch_size, seed):
+    batches = list(batches_of_interactions(n, batch_size, np.random.default_rng(seed)))
+    assert_array_equal(np.sort(np.concatenate([np.zeros(0, dtype=int), *batches])), np.arange(n))
+    sizes = [len(batch) for batch in batches]
+    assert all(sizes)
+    assert not sizes or max(sizes) - min(sizes) <= 1
+    assert n < 10 * batch_size or abs(np.mean(sizes) - batch_size) < 0.1 * batch_size
+
+
 def test_items_are_drawn_evenly_or_by_popularity():
     popularity = np.array([0.0, 1.0, 3.0, 0.0])
     rng = np.random.default_rng(0)
@@ -55,9 +65,10 @@ def test_items_are_drawn_evenly_or_by_popularity():
 @given(tables, st.integers(1, 3), st.sampled_from([0.0, 0.75]), st.integers(0, 3))
 def test_negatives_are_items_the_user_does_not_have(table, n, exponent, seed):
     X = matrix(table)
-    drawn = draw_unseen_items(X, table.sum(axis=0).astype(float), exponent, n, np.random.default_rng(seed))
-    assert drawn.shape == (X.nnz, n)
     users = np.repeat(np.arange(len(table)), np.diff(X.indptr))
+    popularity = table.sum(axis=0).astype(float)
+    drawn = draw_unseen_items(users, keys_of(X), popularity, exponent, n, np.random.default_rng(seed))
+    assert drawn.shape == (X.nnz, n)
     has_all = table.all(axis=1)[users]
     assert_array_equal(drawn[has_all], np.full((has_all.sum(), n), -1))
     assert (drawn[~has_all] >= 0).all()
@@ -70,5 +81,5 @@ def test_ids_beyond_32_bits_do_not_wrap():
     X.indices = X.indices.astype(np.int32)
     popularity = np.zeros(n_items)
     popularity[[5, 6]] = 1
-    drawn = draw_unseen_items(X, popularity, 1.0, 1, np.random.default_rng(0))
+    drawn = draw_unseen_items(np.array([70_000, 70_001]), keys_of(X), popularity, 1.0, 1, np.random.default_rng(0))
     assert drawn.tolist() == [[6], [5]]
