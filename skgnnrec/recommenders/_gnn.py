@@ -68,8 +68,7 @@ class GNNRecommender(BaseRecommender):
     and j an item that u does not have [3]_. A step of the softmax reads whole users, about `batch_size` interactions;
     one of BPR as many random interactions.
 
-    Presets, as near to the papers as users without parameters and steps of whole users allow (the defaults are what was
-    tuned; the presets with BPR have not reached the accuracy published for them):
+    Presets, as near to the papers as users without parameters allow (those with BPR do not reach their accuracy):
 
     - LightGCN [1]_: ``embedding_dim=64, keep_input=True, loss="bpr", learning_rate_init=1e-3, batch_size=2048``;
     - XSimGCL [4]_: ``embedding_dim=64, n_layers=2, loss="bpr", contrast_weight=0.2, noise=0.2, temperature=0.15``;
@@ -153,8 +152,8 @@ class GNNRecommender(BaseRecommender):
     Attributes
     ----------
     item_embedding_ : ndarray of shape (n_items, embedding_dim), float32
-        The items; of length one with the softmax loss. Their dot product with a user of `transform`, plus
-        `item_bias_`, is the score.
+        The items; of length one with the softmax. Their dot product with a user of `transform`, plus `item_bias_`, is
+        the score.
     item_bias_ : ndarray of shape (n_items,), float32
         What popularity adds to a score: τ γ log(1 + n_i); zeros with BPR.
     loss_curve_ : list of float
@@ -174,6 +173,7 @@ class GNNRecommender(BaseRecommender):
     --------
     GraphFilterRecommender : The same graph in closed form.
     RidgeRecommender : Closed form, for catalogs up to some 30,000 items.
+    GNNRatingRegressor : Predicts explicit ratings.
 
     Notes
     -----
@@ -182,7 +182,8 @@ class GNNRecommender(BaseRecommender):
     A step costs two products with the sparse matrix per layer, and as many on the way back: torch's own backward pass
     is not used. Where the convolution is linear and F enters by a linear map W, propagation and map commute,
     mean((AᵀA)^l F W) = mean((AᵀA)^l F) W: F is spread once, before training. The softmax over all items takes
-    n_users · n_items · embedding_dim operations an epoch, a block of scores at a time.
+    n_users · n_items · embedding_dim operations an epoch, a block of scores at a time; for large catalogs in bfloat16,
+    where the processor has it.
 
     On a CPU a fit has the same bits each time for a given number of threads. Callbacks of scikit-learn see each epoch:
     a ``ProgressBar``, or with `early_stopping` a ``ScoringMonitor``, which scores the held-out interactions.
