@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -20,6 +21,8 @@ import numpy as np
 _KEY_SIZE = 20
 _MEMORY_LIMIT_MIB = 256
 _FILE_LIMIT_MIB = 4096
+# How often to look whether other processes are done with what they compute.
+_POLL_S = 0.05
 
 
 class VectorCache(Protocol):
@@ -91,6 +94,66 @@ def make_keys(recipe: str, texts: Sequence[str]) -> list[bytes]:
     """
     secret = hashlib.blake2b(recipe.encode()).digest()
     return [hashlib.blake2b(text.encode(), key=secret, digest_size=_KEY_SIZE).digest() for text in texts]
+
+
+def embed_through(
+    cache: VectorCache,
+    keys: Sequence[bytes],
+    batches: Iterable[Sequence[int]],
+    compute: Callable[[Sequence[int]], np.ndarray],
+) -> dict[bytes, np.ndarray]:
+    """Compute what a cache lacks, once in all processes that share it.
+
+    Parameters
+    ----------
+    cache : VectorCache
+        The cache.
+    keys : sequence of bytes
+        The keys of all texts.
+    batches : iterable of sequences of int
+        Positions of the texts to compute at once.
+    compute : callable
+        Returns the vectors of some positions.
+
+    Returns
+    -------
+    vectors : dict of bytes to ndarray
+        The vectors of all texts of the batches.
+    """
+    vectors: dict[bytes, np.ndarray] = {}
+    waiting = [_embed_batch(cache, keys, batch, compute, vectors) for batch in batches]
+    # What others are at. They deliver, or what they claimed becomes free.
+    while waiting := [batch for batch in waiting if batch]:
+        before = sum(map(len, waiting))
+        for batch in waiting:
+            vectors.update(cache.get([keys[row] for row in batch]))
+        missing = [[row for row in batch if keys[row] not in vectors] for batch in waiting]
+        waiting = [_embed_batch(cache, keys, batch, compute, vectors) for batch in missing]
+        if sum(map(len, waiting)) == before:
+            time.sleep(_POLL_S)
+    return vectors
+
+
+def _embed_batch(
+    cache: VectorCache,
+    keys: Sequence[bytes],
+    batch: Sequence[int],
+    compute: Callable[[Sequence[int]], np.ndarray],
+    vectors: dict[bytes, np.ndarray],
+) -> list[int]:
+    """Compute what nobody else computes; return the rest."""
+    claimed = set(cache.claim([keys[row] for row in batch])) if len(batch) else set()
+    mine = [row for row in batch if keys[row] in claimed]
+    if mine:
+        own = [keys[row] for row in mine]
+        try:
+            computed = compute(mine)
+        except BaseException:
+            cache.release(own)
+            raise
+        cache.put(own, computed)
+        vectors.update(zip(own, computed, strict=True))
+    return [row for row in batch if keys[row] not in claimed]
 
 
 class NoCache:
