@@ -99,8 +99,8 @@ def make_keys(recipe: str, texts: Sequence[str]) -> list[bytes]:
 def embed_through(
     cache: VectorCache,
     keys: Sequence[bytes],
-    batches: Iterable[Sequence[int]],
-    compute: Callable[[Sequence[int]], np.ndarray],
+    batches: Iterable[np.ndarray],
+    compute: Callable[[list[int]], np.ndarray],
 ) -> dict[bytes, np.ndarray]:
     """Compute what a cache lacks, once in all processes that share it.
 
@@ -110,7 +110,7 @@ def embed_through(
         The cache.
     keys : sequence of bytes
         The keys of all texts.
-    batches : iterable of sequences of int
+    batches : iterable of ndarray of int
         Positions of the texts to compute at once.
     compute : callable
         Returns the vectors of some positions.
@@ -137,13 +137,13 @@ def embed_through(
 def _embed_batch(
     cache: VectorCache,
     keys: Sequence[bytes],
-    batch: Sequence[int],
-    compute: Callable[[Sequence[int]], np.ndarray],
+    batch: Sequence[int] | np.ndarray,
+    compute: Callable[[list[int]], np.ndarray],
     vectors: dict[bytes, np.ndarray],
 ) -> list[int]:
     """Compute what nobody else computes; return the rest."""
     claimed = set(cache.claim([keys[row] for row in batch])) if len(batch) else set()
-    mine = [row for row in batch if keys[row] in claimed]
+    mine = [int(row) for row in batch if keys[row] in claimed]
     if mine:
         own = [keys[row] for row in mine]
         try:
@@ -153,7 +153,7 @@ def _embed_batch(
             raise
         cache.put(own, computed)
         vectors.update(zip(own, computed, strict=True))
-    return [row for row in batch if keys[row] not in claimed]
+    return [int(row) for row in batch if keys[row] not in claimed]
 
 
 class NoCache:

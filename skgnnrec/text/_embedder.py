@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import (
@@ -20,25 +20,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgnnrec._device import limit_torch_threads, resolve_device, resolve_dtype
-from skgnnrec.text._cache import VectorCache, embed_through, make_keys, open_cache
-from skgnnrec.text._layout import POOLINGS, Layout, describe_model
+from skgnnrec.text._cache import VectorCache, make_keys, open_cache
+from skgnnrec.text._layout import POOLINGS, Layout, Reading, describe_model
 from skgnnrec.text._texts import as_table, read_texts
 
 if TYPE_CHECKING:
-    import torch
-
     from skgnnrec.text._model import TextModel
 
 # Raised when the same settings give other vectors than before, so that caches forget the old ones.
 _RECIPE_VERSION = 1
-
-
-class Reading(NamedTuple):
-    """What the settings of an embedder come to for a model."""
-
-    prompt: str
-    pooling: str | None  # None where the network decides
-    normalize: bool
 
 
 class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -243,8 +233,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         model = self._load_model(packed=True)
         choose_max_length(model, self.max_length)
         self._read_settings(model.layout)
-        self._check_dim(model.embedding_dim)
-        self.embedding_dim_ = self.truncate_dim or model.embedding_dim
+        self.embedding_dim_ = self._kept_dim(model.embedding_dim)
         root = self._init_callback_context()
         root.call_on_fit_task_begin(estimator=self)
         root.call_on_fit_task_end(estimator=self)
@@ -336,18 +325,30 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
     def _read_settings(self, layout: Layout) -> Reading:
         """Find prompt, pooling and normalisation, the model's own where the user leaves it to the model."""
         if self.prompt is not None and self.prompt_name is not None:
-            raise ValueError(f"Only one of prompt and prompt_name can be given, got {self.prompt!r}, {self.prompt_name!r}.")
+            raise ValueError(
+                f"Only one of prompt and prompt_name can be given, got {self.prompt!r}, {self.prompt_name!r}."
+            )
         prompt = layout.default_prompt if self.prompt_name is None else layout.prompt(self.prompt_name)
         pooling = layout.pooling if self.pooling == "auto" else self.pooling
         if pooling is not None and pooling not in POOLINGS:
-            raise ValueError(f"The model pools by {pooling!r}, which is not supported; set pooling to one of {POOLINGS}.")
+            raise ValueError(
+                f"The model pools by {pooling!r}, which is not supported; set pooling to one of {POOLINGS}."
+            )
         normalize = layout.normalize is not False if self.normalize == "auto" else bool(self.normalize)
         return Reading(prompt if self.prompt is None else self.prompt, pooling, normalize)
+
+    def _kept_dim(self, model_dim: int) -> int:
+        """Return how many dimensions of the model's are kept."""
+        if self.truncate_dim is not None and self.truncate_dim > model_dim:
+            raise ValueError(
+                f"truncate_dim must be at most the model's {model_dim} dimensions, got {self.truncate_dim}."
+            )
+        return self.truncate_dim or model_dim
 
     def _describe(self) -> tuple[Layout, str]:
         """Return the layout and the fingerprint of the model; where it is not here yet, download it."""
         source = os.fspath(self.model)
-        described = None if self.trust_remote_code else describe_model(source, self.revision)
+        described = describe_model(source, self.revision)
         if described is None:
             layout = self._load_model(packed=True).layout
             described = describe_model(source, self.revision) or (layout, "")
@@ -373,9 +374,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         # A model that cannot be told from others has nothing to look for.
         with open_cache(self.cache if fingerprint else None, self.cache_limit) as cache:
             vectors = self._embed_distinct(model, cache, keys, distinct, fitting=fitting)
-        if self.truncate_dim is not None:
-            self._check_dim(vectors.shape[1])
-            vectors = vectors[:, : self.truncate_dim]
+        vectors = vectors[:, : self._kept_dim(vectors.shape[1])]
         if self._read_settings(layout).normalize:
             vectors = _scale_to_unit_length(vectors)
         row_of = {text: row for row, text in enumerate(distinct)}
@@ -389,60 +388,34 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         self, model: TextModel | None, cache: VectorCache, keys: Sequence[bytes], texts: Sequence[str], *, fitting: bool
     ) -> np.ndarray:
         """Return the vectors of texts, those that the cache lacks computed."""
+        from skgnnrec.text._encode import embed_texts
+
         found = cache.get(keys)
         missing = [row for row, key in enumerate(keys) if key not in found]
-        if missing or not keys or fitting and self._has_callbacks():
-            model = model or self._load_model(packed=True)
-            with model.computing, limit_torch_threads():
-                found.update(self._compute(model, cache, keys, texts, missing, fitting=fitting))
-        n_dimensions = len(next(iter(found.values()))) if found else model.embedding_dim
-        vectors = np.zeros((len(texts), n_dimensions), dtype=np.float32)
-        for row, key in enumerate(keys):
-            vectors[row] = found[key]
-        return vectors
+        report = self._report if fitting else iter
+        if not missing and found:
+            # The bar of a fit without work is a full one.
+            list(report([]))
+            return np.stack([found[key] for key in keys])
+        model = model or self._load_model(packed=True)
+        if fitting:
+            # Callbacks of the batches may embed with what is fitted so far.
+            self.embedding_dim_ = self._kept_dim(model.embedding_dim)
+        with model.computing, limit_torch_threads():
+            computed = embed_texts(
+                model,
+                [texts[row] for row in missing],
+                [keys[row] for row in missing],
+                cache,
+                self._read_settings(model.layout),
+                max_length=self.max_length,
+                batch_tokens=self.batch_tokens,
+                report=report,
+            )
+        found.update(computed)
+        return np.array([found[key] for key in keys], dtype=np.float32).reshape(len(keys), model.embedding_dim)
 
-    def _compute(
-        self,
-        model: TextModel,
-        cache: VectorCache,
-        keys: Sequence[bytes],
-        texts: Sequence[str],
-        rows: Sequence[int],
-        *,
-        fitting: bool,
-    ) -> dict[bytes, np.ndarray]:
-        """Embed the texts of some rows in batches."""
-        from skgnnrec.text._encode import (
-            BatchEncoder,
-            choose_max_length,
-            count_prompt_tokens,
-            default_batch_tokens,
-            make_batches,
-            tokenize,
-        )
-
-        reading = self._read_settings(model.layout)
-        max_length = choose_max_length(model, self.max_length)
-        token_ids = tokenize(model, [reading.prompt + texts[row] for row in rows], max_length)
-        skips_prompt = reading.prompt and not model.layout.includes_prompt
-        n_skipped = count_prompt_tokens(model, reading.prompt, max_length) if skips_prompt else 0
-        encode = BatchEncoder(model, reading.pooling or model.pooling, n_skipped)
-        place = {row: number for number, row in enumerate(rows)}
-        lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-        batches = make_batches(lengths, self.batch_tokens or default_batch_tokens(model.device))
-        batches = [[rows[number] for number in batch] for batch in batches]
-
-        def compute(some: Sequence[int]) -> np.ndarray:
-            vectors = encode([token_ids[place[row]] for row in some])
-            _check_finite(vectors, model)
-            return vectors
-
-        vectors = embed_through(cache, keys, self._report(batches) if fitting else batches, compute)
-        # Texts that the tokenizer drops as a whole have no tokens to embed.
-        nothing = np.zeros(model.embedding_dim, dtype=np.float32)
-        return {keys[row]: vectors.get(keys[row], nothing) for row in rows}
-
-    def _report(self, batches: Sequence[Sequence[int]]) -> Iterator[Sequence[int]]:
+    def _report(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
         """Hand on the batches and tell scikit-learn's callbacks where each begins and ends."""
         root = self._init_callback_context("fit_transform", max_subtasks=len(batches))
         root.call_on_fit_task_begin(estimator=self)
@@ -466,15 +439,6 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _check_finite(vectors: np.ndarray, model: TextModel) -> None:
-    n_broken = int(len(vectors) - np.isfinite(vectors).all(axis=1).sum())
-    if n_broken:
-        raise ValueError(
-            f"The network must give finite vectors, {n_broken} of {len(vectors)} are not in {model.network.dtype}; "
-            "dtype='float32' has the widest range."
-        )
 
 
 def _scale_to_unit_length(vectors: np.ndarray) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from skgnnrec.text._layout import POOLINGS
+from skgnnrec.text._cache import VectorCache, embed_through
+from skgnnrec.text._layout import POOLINGS, Reading
 from skgnnrec.text._model import TextModel
 
 # Characters read for a token that the model reads. English has about 5 to a token; the rest is safety.
@@ -19,6 +20,63 @@ _TOKENIZER_CHUNK = 4096
 # Tokens to compute at once where the user does not say. On a CPU, activations stay in its cache and texts of a batch
 # are about equally long; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS, _GPU_BATCH_TOKENS = 1024, 16_384
+
+
+def embed_texts(
+    model: TextModel,
+    texts: Sequence[str],
+    keys: Sequence[bytes],
+    cache: VectorCache,
+    reading: Reading,
+    *,
+    max_length: int | None,
+    batch_tokens: int | None,
+    report: Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]],
+) -> dict[bytes, np.ndarray]:
+    """Embed texts and keep their vectors.
+
+    Parameters
+    ----------
+    model : TextModel
+        The loaded model.
+    texts : sequence of str
+        The texts, all different.
+    keys : sequence of bytes
+        A key for each text.
+    cache : VectorCache
+        Where vectors are put, and where those of other processes appear.
+    reading : Reading
+        The prompt, and how to pool.
+    max_length : int or None
+        Tokens of a text to read; None for the model's own length.
+    batch_tokens : int or None
+        The most tokens of a batch, padding included; None for what suits the device.
+    report : callable
+        Hands on the batches and tells of each that begins and ends.
+
+    Returns
+    -------
+    vectors : dict of bytes to ndarray of float32, shape (embedding_dim,)
+        The vector of each key.
+
+    Raises
+    ------
+    ValueError
+        If `max_length` does not fit the model, or a vector is not finite.
+    """
+    max_length = choose_max_length(model, max_length)
+    token_ids = tokenize(model, [reading.prompt + text for text in texts], max_length)
+    skips_prompt = reading.prompt and not model.layout.includes_prompt
+    n_skipped = count_prompt_tokens(model, reading.prompt, max_length) if skips_prompt else 0
+    encode = BatchEncoder(model, reading.pooling or model.pooling, n_skipped)
+    lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
+    batches = make_batches(lengths, batch_tokens or default_batch_tokens(model.device))
+    vectors = embed_through(cache, keys, report(batches), lambda rows: encode([token_ids[row] for row in rows]))
+    # Texts that the tokenizer drops as a whole have no tokens to embed.
+    dropped = [keys[row] for row in np.flatnonzero(lengths == 0).tolist()]
+    nothing = np.zeros((len(dropped), model.embedding_dim), dtype=np.float32)
+    cache.put(dropped, nothing)
+    return {**vectors, **dict(zip(dropped, nothing, strict=True))}
 
 
 def choose_max_length(model: TextModel, max_length: int | None) -> int:
@@ -209,7 +267,7 @@ class BatchEncoder:
                 continue
             parts.append(vectors)
             start += n_texts
-        return np.concatenate(parts)
+        return _check_finite(np.concatenate(parts), self.model)
 
     def _try(self, token_ids: Sequence[np.ndarray]) -> np.ndarray | None:
         """Embed texts; None where they are too many for the memory. One text that is too much is an error."""
@@ -220,6 +278,16 @@ class BatchEncoder:
                 raise
         # Out here: as long as the error is handled, it keeps the activations alive.
         return None
+
+
+def _check_finite(vectors: np.ndarray, model: TextModel) -> np.ndarray:
+    n_broken = int(len(vectors) - np.isfinite(vectors).all(axis=1).sum())
+    if n_broken:
+        raise ValueError(
+            f"The network must give finite vectors, {n_broken} of {len(vectors)} are not in {model.network.dtype}; "
+            "dtype='float32' has the widest range."
+        )
+    return vectors
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -242,9 +310,7 @@ def default_batch_tokens(device: torch.device) -> int:
     return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
 
 
-def embed_tokens(
-    model: TextModel, token_ids: Sequence[np.ndarray], pooling: str, n_skipped: int = 0
-) -> np.ndarray:
+def embed_tokens(model: TextModel, token_ids: Sequence[np.ndarray], pooling: str, n_skipped: int = 0) -> np.ndarray:
     """Embed one batch.
 
     Parameters

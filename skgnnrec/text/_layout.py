@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["POOLINGS", "Layout", "describe_model", "folder_state", "read_layout"]
+__all__ = ["POOLINGS", "Layout", "Reading", "describe_model", "folder_state", "read_json", "read_layout"]
 
 POOLINGS = ("mean", "cls", "max", "last", "weighted_mean", "mean_sqrt_len")
 # What sentence-transformers calls them, in the order of its older settings.
@@ -86,6 +86,14 @@ class Layout:
         return prompts[name]
 
 
+class Reading(NamedTuple):
+    """What the settings of an embedder come to for a model."""
+
+    prompt: str
+    pooling: str | None  # None where the network decides
+    normalize: bool
+
+
 def read_layout(read: Callable[[str], Any]) -> Layout:
     """Read the settings of a model.
 
@@ -152,7 +160,9 @@ def _network_settings(read: Callable[[str], Any], path: str, is_static: bool) ->
 
 def _pooling_settings(stated: Mapping[str, Any]) -> dict[str, Any]:
     modes = stated.get("pooling_mode") or [
-        name.removeprefix("pooling_mode_") for name, on in stated.items() if name.startswith("pooling_mode_") and on is True
+        name.removeprefix("pooling_mode_")
+        for name, on in stated.items()
+        if name.startswith("pooling_mode_") and on is True
     ]
     modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
     name = "+".join(_POOLING_NAMES.get(mode, mode) for mode in modes)
@@ -194,7 +204,7 @@ def _files_in(folder: str) -> list[os.DirEntry[str]]:
 
 @lru_cache(maxsize=8)
 def _describe_folder(folder: str, state: tuple[tuple[str, int, int], ...]) -> tuple[Layout, str]:
-    layout = read_layout(lambda name: _read_json(Path(folder) / name))
+    layout = read_layout(lambda name: read_json(Path(folder) / name))
     folders = {"", layout.path, *layout.dense}
     digest = hashlib.sha256()
     for name, _, _ in state:
@@ -206,8 +216,30 @@ def _describe_folder(folder: str, state: tuple[tuple[str, int, int], ...]) -> tu
     return layout, digest.hexdigest()
 
 
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+def read_json(path: Path) -> Any:
+    """Read a file of settings.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    settings : object or None
+        What it holds; None where there is no such file.
+
+    Raises
+    ------
+    OSError
+        If it is no JSON.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OSError(f"The settings of the model cannot be read, {str(path)!r}: {error}.") from error
 
 
 def _find_snapshot(source: str, revision: str | None) -> str | None:

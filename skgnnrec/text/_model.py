@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from huggingface_hub.utils import (
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from skgnnrec.text._layout import Layout, folder_state, read_layout
+from skgnnrec.text._layout import Layout, folder_state, read_json, read_layout
 from skgnnrec.text._network import is_causal, prepare_for_cpu, read_dense, read_static
 
 # One model to embed the catalog and one to compare it with; more would only hold memory.
@@ -138,7 +137,7 @@ def _load_once(
     packed: bool,
     state: tuple[tuple[str, int, int], ...] | None,
 ) -> TextModel:
-    options = {"revision": revision, "trust_remote_code": trust_remote_code, "packed": packed}
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code, "packed": packed}
     if state is not None:
         return _read_model(source, device, dtype, local_files_only=True, **options)
     _check_hub_name(source)
@@ -208,7 +207,7 @@ def _read_model(
     trust_remote_code: bool,
 ) -> TextModel:
     find = partial(_find_file, source, revision=revision, local_files_only=local_files_only)
-    read = partial(_read_json, find)
+    read = partial(_read_settings, find)
     layout = read_layout(read)
     head = read_dense(find, read, layout)
     if layout.is_static:
@@ -252,15 +251,11 @@ def _find_file(source: str, name: str, *, revision: str | None, local_files_only
     return Path(hf_hub_download(source, name, revision=revision, local_files_only=local_files_only))
 
 
-def _read_json(find: Callable[[str], Path], name: str) -> Any:
+def _read_settings(find: Callable[[str], Path], name: str) -> Any:
     try:
-        path = find(name)
+        return read_json(find(name))
     except (FileNotFoundError, EntryNotFoundError):
         return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise OSError(f"The settings of the model cannot be read, {path}: {error}") from error
 
 
 @contextmanager
@@ -297,7 +292,13 @@ def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:
     # Heads that the file lacks are drawn at random; the user's random numbers must not move with that.
     with torch.random.fork_rng(devices=[]):
         network, report = AutoModel.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            # Where peft is installed, transformers asks the hub for adapters, whatever the options say.
+            adapter_kwargs={"local_files_only": options["local_files_only"]},
+            **options,
         )
     gaps = sorted(key for key in report["missing_keys"] if "pooler" not in key)
     if gaps:

@@ -169,7 +169,7 @@ def prepare_for_cpu(network: Any, position_limit: int | None) -> None:
     pack_linears(network)
 
 
-def pack_linears(network: torch.nn.Module) -> bool:
+def pack_linears(network: Any) -> bool:
     """Put packed layers in the place of linear ones, where that works and changes no more than rounding.
 
     Parameters
@@ -217,7 +217,7 @@ def _can_pack(weight: torch.Tensor) -> bool:
     return supported and is_x86 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
-def is_causal(network: torch.nn.Module, device: torch.device) -> bool:
+def is_causal(network: Any, device: torch.device) -> bool:
     """Tell whether tokens see only those before them, by what happens to the first when the second changes.
 
     Parameters
