@@ -10,7 +10,7 @@ import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -149,8 +149,11 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _is_ours(connection: sqlite3.Connection) -> bool:
     """Tell a cache from an empty file, and refuse everything else."""
-    statements = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-    marks = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    names = ("application_id", "user_version")
+    # At one moment, or a cache that another process is making looks like something else.
+    with nullcontext() if connection.in_transaction else _transaction(connection, "DEFERRED"):
+        statements = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        marks = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
     if statements == _SCHEMA and marks == (_APPLICATION_ID, _FORMAT):
         return True
     if statements or marks != (0, 0):
@@ -182,9 +185,9 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
     """Do all or nothing. The lock to write is taken at once: who reads first and then writes may fail."""
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
     except BaseException:
