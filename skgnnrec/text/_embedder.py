@@ -388,8 +388,6 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         self, model: TextModel | None, cache: VectorCache, keys: Sequence[bytes], texts: Sequence[str], *, fitting: bool
     ) -> np.ndarray:
         """Return the vectors of texts, those that the cache lacks computed."""
-        from skgnnrec.text._encode import embed_texts
-
         found = cache.get(keys)
         missing = [row for row, key in enumerate(keys) if key not in found]
         report = self._report if fitting else iter
@@ -397,6 +395,8 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
             # The bar of a fit without work is a full one.
             list(report([]))
             return np.stack([found[key] for key in keys])
+        from skgnnrec.text._encode import embed_texts
+
         model = model or self._load_model(packed=True)
         if fitting:
             # Callbacks of the batches may embed with what is fitted so far.
