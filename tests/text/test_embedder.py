@@ -126,6 +126,18 @@ def test_normalize(tiny_model):
     np.testing.assert_allclose(unit, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6)
 
 
+def test_truncated_vectors_are_the_first_dimensions_of_length_one(tiny_model):
+    raw = TextEmbedder(tiny_model, normalize=False, dtype="float32").fit_transform(TITLES)
+    embedder = TextEmbedder(tiny_model, truncate_dim=8, dtype="float32")
+    expected = raw[:, :8] / np.linalg.norm(raw[:, :8], axis=1, keepdims=True)
+    np.testing.assert_allclose(embedder.fit_transform(TITLES), expected, atol=1e-6)
+    assert embedder.embedding_dim_ == embedder.fit(TITLES).embedding_dim_ == len(embedder.get_feature_names_out()) == 8
+    np.testing.assert_allclose(embedder.transform(TITLES), expected, atol=1e-6)
+    for method in (embedder.set_params(truncate_dim=33).fit, embedder.fit_transform):
+        with pytest.raises(ValueError, match="truncate_dim must be at most the model's 32 dimensions, got 33"):
+            method(TITLES)
+
+
 def test_prompt_stands_before_the_text(tiny_model, embedder):
     prompted = TextEmbedder(tiny_model, prompt="query: ", dtype="float32").fit_transform(TITLES)
     np.testing.assert_allclose(prompted, embedder.transform([f"query: {title}" for title in TITLES]), atol=1e-6)
