@@ -2,7 +2,7 @@
 
     python benchmarks/report.py
 
-Nothing is measured here: what the pages show is what results.json and growth.json hold.
+Nothing is measured here: what the pages show is what the JSON files beside this script hold.
 """
 
 import json
@@ -79,7 +79,24 @@ def evaluation(measured: dict) -> list[str]:
     return lines
 
 
-def details(results: dict, growth: dict, measured: dict) -> str:
+TEXT = {
+    "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
+    "cache": "Embedding a catalog with a cache file",
+}
+
+
+def text(measured: dict) -> list[str]:
+    """Return the tables of what text.py measured."""
+    lines = []
+    for part, title in TEXT.items() if measured else ():
+        rows = measured[part]
+        columns = list(rows[0])
+        lines += ["", f"### {title}", "", row_of(columns), "|---" * len(columns) + "|"]
+        lines += [row_of(row.values()) for row in rows]
+    return [*lines, "", measured_on(measured["machine"])] if measured else []
+
+
+def details(results: dict, growth: dict, measured: dict, texts: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
     for task, rows in results["tasks"].items():
@@ -94,7 +111,7 @@ def details(results: dict, growth: dict, measured: dict) -> str:
         parts += [row_of(row.values()) for row in result["rows"]]
         exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
         parts += ["", f"Exponents over the interactions: {exponents}."]
-    parts += evaluation(measured)
+    parts += evaluation(measured) + text(texts)
     return "\n".join(parts)
 
 
@@ -114,7 +131,9 @@ if __name__ == "__main__":
     grown = json.loads(growth_file.read_text()) if growth_file.exists() else {}
     evaluation_file = HERE / "evaluation.json"
     measured = json.loads(evaluation_file.read_text()) if evaluation_file.exists() else {}
+    text_file = HERE / "text.json"
+    texts = json.loads(text_file.read_text()) if text_file.exists() else {}
     heading = "## Figures\n\n"
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
     fill(HERE.parent / "README.md", heading + summary(stored) + more)
-    fill(HERE / "README.md", "## Figures\n\n" + details(stored, grown, measured))
+    fill(HERE / "README.md", "## Figures\n\n" + details(stored, grown, measured, texts))

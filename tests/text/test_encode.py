@@ -51,7 +51,7 @@ def test_pooling_known_answers(pooling, expected, padding):
 
 
 def test_other_poolings_are_refused():
-    with pytest.raises(ValueError, match="pooling must be one of .* got 'auto'"):
+    with pytest.raises(ValueError, match=r"pooling must be one of .* got 'auto'"):
         pool(torch.ones(1, 1, 1), torch.ones(1, 1, dtype=torch.bool), "auto")
 
 
@@ -200,7 +200,7 @@ def test_a_full_gpu_halves_the_batch(tiny_model):
     texts = [f"{number} mug" * 40 for number in range(2000)]
     settings = {"device": "cuda", "dtype": "float32", "cache": None}
     expected = TextEmbedder(tiny_model, **settings).fit_transform(texts)
-    free, total = torch.cuda.mem_get_info()
+    _, total = torch.cuda.mem_get_info()
     torch.cuda.set_per_process_memory_fraction(min(1.0, 2**27 / total))
     try:
         vectors = TextEmbedder(tiny_model, batch_tokens=2**22, **settings).fit_transform(texts)
