@@ -75,9 +75,9 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         there is one and the CPU otherwise, anew on each machine.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         Floating-point type of the network. ``"auto"`` takes bfloat16 where the processor computes in it (CPUs with
-        AVX512-BF16 or AMX, GPUs from Ampere on), several times as fast, and float32 otherwise. The cosine of a
-        bfloat16 vector with the float32 one is above .999 (.9998 for all-MiniLM-L6-v2 on titles). Take float32 for
-        the same numbers on all machines. Vectors are float32 in any case.
+        AVX512-BF16 or AMX, GPUs from Ampere on), several times as fast, if a few texts get vectors whose cosine with
+        the float32 ones is at least .999, or if the model is stored with so few digits; else float32. Take float32
+        for the same numbers on all machines. Vectors are float32 in any case.
     cache : None, "memory", str or path-like, default="memory"
         Where vectors are kept, so that a text is embedded once: in this process, or in a file that any number of
         processes share and that outlasts them; a folder gets the file ``skgnnrec-texts.sqlite``. None keeps nothing.
@@ -320,6 +320,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
             device=device,
             dtype=resolve_dtype(dtype or self.dtype, device),
             packed=packed,
+            checked=(dtype or self.dtype) == "auto",
         )
 
     def _read_settings(self, layout: Layout) -> Reading:
@@ -357,9 +358,10 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
     def _recipe(self, layout: Layout, fingerprint: str) -> str:
         """Spell out what vectors depend on beside the text."""
         reading = self._read_settings(layout)
-        dtype = resolve_dtype(self.dtype, resolve_device(self.device))
+        # The model decides, too, where the type is left open.
+        dtype = f"{self.dtype}: {resolve_dtype(self.dtype, resolve_device(self.device))}"
         libraries = [version(name) for name in ("transformers", "tokenizers")]
-        settings = [reading.prompt, reading.pooling, self.max_length, str(dtype), self.trust_remote_code]
+        settings = [reading.prompt, reading.pooling, self.max_length, dtype, self.trust_remote_code]
         return repr([_RECIPE_VERSION, *libraries, fingerprint, *settings])
 
     def _embed(self, model: TextModel | None, texts: Sequence[str], *, fitting: bool) -> np.ndarray:

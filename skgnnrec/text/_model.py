@@ -24,7 +24,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from skgnnrec.text._layout import Layout, folder_state, read_json, read_layout
-from skgnnrec.text._network import is_causal, prepare_for_cpu, read_dense, read_static
+from skgnnrec.text._network import bears, is_causal, prepare_for_cpu, read_dense, read_static
 
 # One model to embed the catalog and one to compare it with; more would only hold memory.
 _N_KEPT_MODELS = 2
@@ -90,6 +90,7 @@ def load_model(
     device: torch.device,
     dtype: torch.dtype,
     packed: bool = False,
+    checked: bool = False,
 ) -> TextModel:
     """Load a model, or take it from the few that this process keeps.
 
@@ -107,6 +108,8 @@ def load_model(
         Floating-point type of the weights.
     packed : bool, default=False
         Whether to lay out the weights for fast inference, after which they cannot be trained.
+    checked : bool, default=False
+        Whether to take float32 for a model that does not bear `dtype`.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def load_model(
     with _loading:
         # A model saved anew into its folder is loaded anew.
         state = folder_state(source) if os.path.isdir(source) else None
-        return _load_once(source, revision, trust_remote_code, device, dtype, packed, state)
+        return _load_once(source, revision, trust_remote_code, device, dtype, packed, checked, state)
 
 
 @lru_cache(maxsize=_N_KEPT_MODELS)
@@ -135,9 +138,15 @@ def _load_once(
     device: torch.device,
     dtype: torch.dtype,
     packed: bool,
+    checked: bool,
     state: tuple[tuple[str, int, int], ...] | None,
 ) -> TextModel:
-    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code, "packed": packed}
+    options: dict[str, Any] = {
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "packed": packed,
+        "checked": checked,
+    }
     if state is not None:
         return _read_model(source, device, dtype, local_files_only=True, **options)
     _check_hub_name(source)
@@ -202,6 +211,7 @@ def _read_model(
     dtype: torch.dtype,
     *,
     packed: bool,
+    checked: bool,
     revision: str | None,
     local_files_only: bool,
     trust_remote_code: bool,
@@ -215,11 +225,15 @@ def _read_model(
         pooling, position_limit = "mean", None
     else:
         options = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": trust_remote_code}
+        # Of a network that was stored with few digits, more of them say nothing.
+        checked = checked and dtype is not torch.float32 and _stored_dtype(read, layout) == "float32"
         with _quiet_transformers(local_files_only):
-            network = _read_network(source, dtype, subfolder=layout.path, **options)
+            network = _read_network(source, torch.float32 if checked else dtype, subfolder=layout.path, **options)
             tokenizer = _read_tokenizer(source, subfolder=layout.path, **options)
-        position_limit, dropped_id = getattr(network.config, "max_position_embeddings", None), None
         pooling = layout.pooling or ("last" if is_causal(network, network.device) else "mean")
+        if checked and bears(network, tokenizer, dtype, pooling):
+            network = network.to(dtype)
+        position_limit, dropped_id = getattr(network.config, "max_position_embeddings", None), None
         if packed and device.type == "cpu":
             prepare_for_cpu(network, position_limit)
     # Tokenizers without a maximum say 1e30.
@@ -240,6 +254,11 @@ def _read_model(
         head=head,
         dropped_id=dropped_id,
     )
+
+
+def _stored_dtype(read: Callable[[str], Any], layout: Layout) -> str:
+    config = read(f"{layout.path}/config.json" if layout.path else "config.json") or {}
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
 
 
 def _find_file(source: str, name: str, *, revision: str | None, local_files_only: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,6 +19,15 @@ from skgnnrec.text._layout import Layout
 _ACTIVATIONS = {cls.__name__: cls for cls in (torch.nn.Identity, torch.nn.Tanh, torch.nn.ReLU, torch.nn.GELU)}
 # How far the vectors of packed layers may be from those of the same layers as they were, relative to the largest.
 _PACKING_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1}
+# What float32 is given up for, and where: a word, a title, signs, numbers, and a text of many words.
+_LEAST_COSINE = 0.999
+_PROBES = (
+    "mug",
+    "Red coffee mug, set of 6",
+    "caf\u00e9 \u2013 100% \u201cbest\u201d :-)",
+    "42 x 17.5 cm, 2011-12-09",
+    " ".join(f"The quick brown fox number {number} jumps over the lazy dog." for number in range(12)),
+)
 # Up to here a text's attention matrix is small beside its other activations.
 _EAGER_LENGTH = 512
 # Rows that weights are packed for; others take as long.
@@ -215,6 +225,39 @@ def _can_pack(weight: torch.Tensor) -> bool:
     )
     is_x86 = platform.machine() in ("x86_64", "AMD64")
     return supported and is_x86 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+
+
+def bears(network: Any, tokenizer: Any, dtype: torch.dtype, pooling: str) -> bool:
+    """Tell whether a network gives nearly the same vectors when it computes with fewer digits.
+
+    Parameters
+    ----------
+    network : transformers model
+        The network in float32; it stays as it is.
+    tokenizer : transformers tokenizer
+        Its tokenizer.
+    dtype : torch.dtype
+        The floating-point type in question.
+    pooling : str
+        How token vectors become one; all but "cls" and "last" are tried as their mean.
+
+    Returns
+    -------
+    bears : bool
+        Whether the cosine of each of a few texts is at least .999.
+    """
+    batches = [tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in _PROBES]
+    tokens = [torch.tensor([ids], device=network.device) for ids in batches if ids]
+    exact = [_probe(network, ids, pooling) for ids in tokens]
+    rough = copy.deepcopy(network).to(dtype)
+    pairs = zip(exact, (_probe(rough, ids, pooling) for ids in tokens), strict=True)
+    return all(float(torch.cosine_similarity(a, b, dim=0)) >= _LEAST_COSINE for a, b in pairs)
+
+
+def _probe(network: Any, ids: torch.Tensor, pooling: str) -> torch.Tensor:
+    with torch.inference_mode():
+        hidden = network(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0].float()
+    return {"cls": hidden[0], "last": hidden[-1]}.get(pooling, hidden.mean(dim=0))
 
 
 def is_causal(network: Any, device: torch.device) -> bool:

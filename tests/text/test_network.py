@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -195,3 +195,35 @@ def test_a_model_to_be_trained_is_not_packed(tiny_model):
     network(input_ids=torch.ones((1, 3), dtype=torch.int64)).last_hidden_state.sum().backward()
     assert all(parameter.grad is not None for name, parameter in network.named_parameters() if "layer" in name)
     network.zero_grad()
+
+
+# Fewer digits ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def native_bfloat16(monkeypatch):
+    """Let the processor compute in bfloat16, whatever it is."""
+    monkeypatch.setattr("skgnnrec._device._computes_bfloat16", lambda device: True)
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_auto_takes_bfloat16_only_where_the_model_bears_it(tiny_model, tmp_path):
+    def dtype_of(folder, dtype="auto"):
+        return TextEmbedder(folder, dtype=dtype)._load_model(packed=True).network.dtype
+
+    assert dtype_of(tiny_model) is torch.bfloat16
+    # What the first norm subtracts again takes all the digits.
+    fragile = shutil.copytree(tiny_model, tmp_path / "model")
+    weights = load_file(fragile / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"] += 1000
+    save_file(weights, fragile / "model.safetensors", {"format": "pt"})
+    assert dtype_of(fragile) is torch.float32
+    assert dtype_of(fragile, "bfloat16") is torch.bfloat16
+    config = json.loads((fragile / "config.json").read_text())
+    (fragile / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    assert dtype_of(fragile) is torch.bfloat16
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_minilm_bears_bfloat16(minilm):
+    assert TextEmbedder(minilm)._load_model(packed=True).network.dtype is torch.bfloat16
