@@ -223,9 +223,10 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         ------
         ValueError
             If X holds anything but texts and missing values, a selected column is absent, the device is not
-            there, or `max_length`, `truncate_dim`, `prompt_name` or `pooling` do not fit the model.
+            there, `max_length`, `truncate_dim`, `prompt_name` or `pooling` do not fit the model, or `cache` is a
+            file of another kind.
         OSError
-            If the model is absent and cannot be downloaded, or has no safetensors weights.
+            If the model is absent and cannot be downloaded, or has no safetensors weights; if `cache` cannot be opened.
         """
         from skgnnrec.text._encode import choose_max_length
 
@@ -233,6 +234,8 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         model = self._load_model(packed=True)
         choose_max_length(model, self.max_length)
         self._read_settings(model.layout)
+        with open_cache(self.cache, self.cache_limit):
+            pass
         self.embedding_dim_ = self._kept_dim(model.embedding_dim)
         root = self._init_callback_context()
         root.call_on_fit_task_begin(estimator=self)
@@ -258,9 +261,9 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         Raises
         ------
         ValueError
-            As in `fit`, if the network gives values that are not finite, or if `cache` is a file of another kind.
+            As in `fit`, or if the network gives values that are not finite.
         OSError
-            If the model is absent and cannot be downloaded, or has no safetensors weights; if `cache` cannot be opened.
+            As in `fit`.
         """
         vectors = self._embed(None, self._texts(X, reset=True), fitting=True)
         self.embedding_dim_ = vectors.shape[1]
@@ -352,7 +355,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         described = describe_model(source, self.revision)
         if described is None:
             layout = self._load_model(packed=True).layout
-            described = describe_model(source, self.revision) or (layout, "")
+            described = describe_model(source, self.revision, strict=False) or (layout, "")
         return described
 
     def _recipe(self, layout: Layout, fingerprint: str) -> str:

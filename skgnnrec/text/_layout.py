@@ -169,7 +169,7 @@ def _pooling_settings(stated: Mapping[str, Any]) -> dict[str, Any]:
     return {"pooling": name, "includes_prompt": stated.get("include_prompt", True)}
 
 
-def describe_model(source: str, revision: str | None) -> tuple[Layout, str] | None:
+def describe_model(source: str, revision: str | None, *, strict: bool = True) -> tuple[Layout, str] | None:
     """Describe a model whose files are here.
 
     Parameters
@@ -178,13 +178,15 @@ def describe_model(source: str, revision: str | None) -> tuple[Layout, str] | No
         A folder, or a name on the Hugging Face Hub.
     revision : str or None
         A branch, tag or commit on the hub.
+    strict : bool, default=True
+        Whether a model of the hub of which only the network is here, so that it may have settings, counts as absent.
 
     Returns
     -------
     described : tuple of Layout and str, or None
         The settings, and a fingerprint of all files that vectors depend on. None where the model is not here.
     """
-    folder = source if os.path.isdir(source) else _find_snapshot(source, revision)
+    folder = source if os.path.isdir(source) else _find_snapshot(source, revision, strict)
     if folder is None:
         return None
     return _describe_folder(folder, folder_state(folder))
@@ -242,16 +244,19 @@ def read_json(path: Path) -> Any:
         raise OSError(f"The settings of the model cannot be read, {str(path)!r}: {error}.") from error
 
 
-def _find_snapshot(source: str, revision: str | None) -> str | None:
+def _find_snapshot(source: str, revision: str | None, strict: bool) -> str | None:
     """Find the folder where the hub's client keeps the model."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    for name in ("modules.json", "config.json"):
-        try:
-            path = try_to_load_from_cache(source, name, revision=revision)
-        except HFValidationError:
-            return None
-        if isinstance(path, str):
-            return str(Path(path).parent)
-    return None
+    try:
+        settings, network = (
+            try_to_load_from_cache(source, name, revision=revision) for name in ("modules.json", "config.json")
+        )
+    except HFValidationError:
+        return None
+    # None: not known to be there or not.
+    if strict and settings is None:
+        return None
+    known = [path for path in (settings, network) if isinstance(path, str)]
+    return str(Path(known[0]).parent) if known else None

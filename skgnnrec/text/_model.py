@@ -230,10 +230,10 @@ def _read_model(
         with _quiet_transformers(local_files_only):
             network = _read_network(source, torch.float32 if checked else dtype, subfolder=layout.path, **options)
             tokenizer = _read_tokenizer(source, subfolder=layout.path, **options)
-        pooling = layout.pooling or ("last" if is_causal(network, network.device) else "mean")
-        if checked and bears(network, tokenizer, dtype, pooling):
-            network = network.to(dtype)
         position_limit, dropped_id = getattr(network.config, "max_position_embeddings", None), None
+        pooling = layout.pooling or ("last" if is_causal(network, network.device) else "mean")
+        if checked and bears(network, tokenizer, dtype, pooling, position_limit):
+            network = network.to(dtype)
         if packed and device.type == "cpu":
             prepare_for_cpu(network, position_limit)
     # Tokenizers without a maximum say 1e30.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ _ACTIVATIONS = {cls.__name__: cls for cls in (torch.nn.Identity, torch.nn.Tanh, 
 _PACKING_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 # What float32 is given up for, and where: a word, a title, signs, numbers, and a text of many words.
 _LEAST_COSINE = 0.999
+_PROBED_TOKENS = 128
 _PROBES = (
     "mug",
     "Red coffee mug, set of 6",
@@ -175,7 +177,9 @@ def prepare_for_cpu(network: Any, position_limit: int | None) -> None:
     """
     # On short texts torch's fused attention is the slower one in bfloat16; on long ones it saves memory.
     if network.dtype is torch.bfloat16 and position_limit is not None and position_limit <= _EAGER_LENGTH:
-        network.set_attn_implementation("eager")
+        # A network without that choice keeps what it has.
+        with suppress(ValueError, AttributeError, NotImplementedError):
+            network.set_attn_implementation("eager")
     pack_linears(network)
 
 
@@ -227,7 +231,7 @@ def _can_pack(weight: torch.Tensor) -> bool:
     return supported and is_x86 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
-def bears(network: Any, tokenizer: Any, dtype: torch.dtype, pooling: str) -> bool:
+def bears(network: Any, tokenizer: Any, dtype: torch.dtype, pooling: str, position_limit: int | None) -> bool:
     """Tell whether a network gives nearly the same vectors when it computes with fewer digits.
 
     Parameters
@@ -240,13 +244,16 @@ def bears(network: Any, tokenizer: Any, dtype: torch.dtype, pooling: str) -> boo
         The floating-point type in question.
     pooling : str
         How token vectors become one; all but "cls" and "last" are tried as their mean.
+    position_limit : int or None
+        Tokens of a text that the network can read.
 
     Returns
     -------
     bears : bool
         Whether the cosine of each of a few texts is at least .999.
     """
-    batches = [tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in _PROBES]
+    max_length = min(_PROBED_TOKENS, position_limit or _PROBED_TOKENS)
+    batches = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in _PROBES]
     tokens = [torch.tensor([ids], device=network.device) for ids in batches if ids]
     exact = [_probe(network, ids, pooling) for ids in tokens]
     rough = copy.deepcopy(network).to(dtype)

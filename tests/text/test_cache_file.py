@@ -193,6 +193,8 @@ def test_files_of_another_kind_are_refused_and_left_alone(path, tiny_model, make
     make(path)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"cache=.* must be a new file or one that this version of skgnnrec made, got"):
+        TextEmbedder(tiny_model, cache=path).fit(TITLES)
+    with pytest.raises(ValueError, match="It is left as it is"):
         TextEmbedder(tiny_model, cache=path).fit_transform(TITLES)
     assert path.read_bytes() == before
 

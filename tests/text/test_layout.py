@@ -114,6 +114,16 @@ def test_a_model_that_is_not_here_has_no_description():
     assert describe_model("/no/such/folder", None) is None
 
 
+@pytest.mark.parametrize("known", [None, "absent", "there"])
+def test_model_of_the_hub_whose_settings_are_not_known(monkeypatch, folder, known):
+    # What the hub's client says of a file: a path, an object for "not in the repository", or None.
+    answers = {"config.json": str(folder / "config.json")}
+    answers["modules.json"] = {"absent": object(), "there": str(folder / "modules.json")}.get(known)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda source, name, revision: answers[name])
+    assert (describe_model("a/b", None) is None) == (known is None)
+    assert describe_model("a/b", None, strict=False) == describe_model(str(folder), None)
+
+
 def test_settings_that_are_no_json(folder):
     (folder / "modules.json").write_text("[")
     with pytest.raises(OSError, match=r"settings of the model cannot be read, .*modules.json"):

@@ -225,5 +225,11 @@ def test_auto_takes_bfloat16_only_where_the_model_bears_it(tiny_model, tmp_path)
 
 
 @pytest.mark.usefixtures("native_bfloat16")
+def test_any_network_is_asked(tiny_decoder, tiny_encoder_decoder):
+    for folder in (tiny_decoder, tiny_encoder_decoder):
+        assert np.isfinite(TextEmbedder(folder).fit_transform(TITLES)).all()
+
+
+@pytest.mark.usefixtures("native_bfloat16")
 def test_minilm_bears_bfloat16(minilm):
     assert TextEmbedder(minilm)._load_model(packed=True).network.dtype is torch.bfloat16
