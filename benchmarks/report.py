@@ -66,10 +66,16 @@ EVALUATION = {
 }
 
 
-def evaluation(measured: dict) -> list[str]:
-    """Return the tables of what evaluation.py measured, each with its date."""
+TEXT = {
+    "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
+    "cache": "Embedding a catalog with a cache file",
+}
+
+
+def tables(measured: dict, titles: dict[str, str]) -> list[str]:
+    """Return the tables of what a script measured, each with its date."""
     lines = []
-    for part, title in EVALUATION.items():
+    for part, title in titles.items():
         if part in measured:
             rows = measured[part]["rows"]
             columns = list(rows[0])
@@ -77,23 +83,6 @@ def evaluation(measured: dict) -> list[str]:
             lines += [row_of(row.values()) for row in rows]
             lines += ["", measured_on(measured[part]["machine"])]
     return lines
-
-
-TEXT = {
-    "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
-    "cache": "Embedding a catalog with a cache file",
-}
-
-
-def text(measured: dict) -> list[str]:
-    """Return the tables of what text.py measured."""
-    lines = []
-    for part, title in TEXT.items() if measured else ():
-        rows = measured[part]
-        columns = list(rows[0])
-        lines += ["", f"### {title}", "", row_of(columns), "|---" * len(columns) + "|"]
-        lines += [row_of(row.values()) for row in rows]
-    return [*lines, "", measured_on(measured["machine"])] if measured else []
 
 
 def details(results: dict, growth: dict, measured: dict, texts: dict) -> str:
@@ -111,7 +100,7 @@ def details(results: dict, growth: dict, measured: dict, texts: dict) -> str:
         parts += [row_of(row.values()) for row in result["rows"]]
         exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
         parts += ["", f"Exponents over the interactions: {exponents}."]
-    parts += evaluation(measured) + text(texts)
+    parts += tables(measured, EVALUATION) + tables(texts, TEXT)
     return "\n".join(parts)
 
 

@@ -143,13 +143,15 @@ def timed(embedder: TextEmbedder, texts: list[str]) -> float:
 
 if __name__ == "__main__":
     quick = "--quick" in sys.argv[1:]
+    share, runs = (0.1, 2) if quick else (1.0, RUNS)
     with limit_torch_threads() as n_threads:
-        measured = {
-            "speed": measure_speed(0.1 if quick else 1.0, 2 if quick else RUNS),
-            "cache": [measure_cache(task, 0.1 if quick else 1.0) for task in ("online_retail", "beauty")],
-        }
+        speed = measure_speed(share, runs)
+        cache = [measure_cache(task, share) for task in ("online_retail", "beauty")]
     if not quick:
         packages = {name: version(name) for name in ("transformers", "sentence-transformers")}
         on = machine() | packages | {"threads": str(n_threads)}
-        results = {"command": "python benchmarks/text.py", "machine": on, "runs": RUNS, **measured}
+        results = {
+            "speed": {"machine": on, "command": "python benchmarks/text.py", "runs": runs, "rows": speed},
+            "cache": {"machine": on, "command": "python benchmarks/text.py", "rows": cache},
+        }
         (HERE / "text.json").write_text(json.dumps(results, indent=2) + "\n")
