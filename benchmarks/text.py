@@ -34,12 +34,12 @@ HERE = Path(__file__).parent
 RUNS = 5
 # name: (task, texts that are drawn)
 SETS = {
-    "Online Retail, descriptions": ("online_retail", 3000),
-    "Amazon Beauty, titles": ("beauty", 1500),
-    "MovieTweetings, titles and genres": ("movietweetings", 2000),
+    "Online Retail, descriptions": ("online_retail", 2000),
+    "Amazon Beauty, titles": ("beauty", 1000),
+    "MovieTweetings, titles and genres": ("movietweetings", 1500),
 }
 LONG = "Online Retail, 10 to 60 descriptions in one text"
-N_LONG = 150
+N_LONG = 100
 AGAIN = """
 import json, sys, time
 before = time.perf_counter()
