@@ -75,7 +75,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         there is one and the CPU otherwise, anew on each machine.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         Floating-point type of the network. ``"auto"`` takes bfloat16 where the processor computes in it (CPUs with
-        AVX512-BF16 or AMX, GPUs from Ampere on), several times as fast, if a few texts get vectors whose cosine with
+        AVX512-BF16 or AMX, GPUs from Ampere on), up to twice as fast, if a few texts get vectors whose cosine with
         the float32 ones is at least .999, or if the model is stored with so few digits; else float32. Take float32
         for the same numbers on all machines. Vectors are float32 in any case.
     cache : None, "memory", str or path-like, default="memory"
@@ -116,7 +116,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
     lie on a disk of the machine, not on a network. It holds vectors, no texts.
 
     A model may be static (model2vec, ``StaticEmbedding`` of sentence-transformers): one vector a token, read from a
-    table. These are hundreds of times faster and less accurate.
+    table. These are much faster and less accurate.
 
     `fit` loads the model and learns nothing else. This process keeps the last two models, so that the folds of
     a search load once. Weights are no part of the estimator: a pickle is small, and its copy loads the model

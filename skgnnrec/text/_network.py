@@ -147,7 +147,7 @@ def read_dense(find: Callable[[str], Any], read: Callable[[str], Any], layout: L
 class PackedLinear(torch.nn.Module):
     """A linear layer for inference on a CPU, its weights laid out for oneDNN.
 
-    torch's own float32 product comes from MKL, which reaches half of the speed on processors that are not Intel's.
+    torch's own float32 product comes from MKL, which on an AMD EPYC reaches less than half of the speed.
 
     Parameters
     ----------
