@@ -2,7 +2,7 @@
 
     python benchmarks/report.py
 
-Nothing is measured here: what the pages show is what results.json, growth.json, evaluation.json and ratings.json hold.
+Nothing is measured here: what the pages show is what the JSON files beside this script hold.
 """
 
 import json
@@ -66,10 +66,16 @@ EVALUATION = {
 }
 
 
-def evaluation(measured: dict) -> list[str]:
-    """Return the tables of what evaluation.py measured, each with its date."""
+TEXT = {
+    "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
+    "cache": "Embedding a catalog with a cache file",
+}
+
+
+def tables(measured: dict, titles: dict[str, str]) -> list[str]:
+    """Return the tables of what a script measured, each with its date."""
     lines = []
-    for part, title in EVALUATION.items():
+    for part, title in titles.items():
         if part in measured:
             rows = measured[part]["rows"]
             columns = list(rows[0])
@@ -101,7 +107,7 @@ def ratings(measured: dict) -> list[str]:
     return [*lines, "", measured_on(measured["machine"])] if lines else []
 
 
-def details(results: dict, growth: dict, measured: dict, rated: dict) -> str:
+def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
     for task, rows in results["tasks"].items():
@@ -116,7 +122,7 @@ def details(results: dict, growth: dict, measured: dict, rated: dict) -> str:
         parts += [row_of(row.values()) for row in result["rows"]]
         exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
         parts += ["", f"Exponents over the interactions: {exponents}."]
-    parts += evaluation(measured) + ratings(rated)
+    parts += tables(measured, EVALUATION) + ratings(rated) + tables(texts, TEXT)
     return "\n".join(parts)
 
 
@@ -132,7 +138,7 @@ def fill(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     stored = json.loads((HERE / "results.json").read_text())
-    more_files = [HERE / f"{name}.json" for name in ("growth", "evaluation", "ratings")]
+    more_files = [HERE / f"{name}.json" for name in ("growth", "evaluation", "ratings", "text")]
     others = [json.loads(path.read_text()) if path.exists() else {} for path in more_files]
     heading = "## Figures\n\n"
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."

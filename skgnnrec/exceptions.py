@@ -1,6 +1,7 @@
 """Errors and warnings that users may want to catch by name."""
 
 __all__ = [
+    "CacheWarning",
     "EmptyHistoryWarning",
     "ItemAlignmentError",
     "LeakageWarning",
@@ -27,3 +28,7 @@ class EmptyHistoryWarning(UserWarning):
 
 class LeakageWarning(UserWarning):
     """Warned when a split lets a recommender learn from what it is scored on, or from the time after it."""
+
+
+class CacheWarning(UserWarning):
+    """Warned when a cache of text vectors cannot be used; results are the same, they take longer."""

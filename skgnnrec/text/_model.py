@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import RLock, Thread
 from typing import Any
 
 import torch
-from huggingface_hub import constants, hf_hub_download
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 from huggingface_hub.utils import (
     are_progress_bars_disabled,
@@ -23,6 +22,9 @@ from huggingface_hub.utils import (
 )
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
+
+from skgnnrec.text._layout import Layout, folder_state, read_json, read_layout
+from skgnnrec.text._network import bears, is_causal, prepare_for_cpu, read_dense, read_static
 
 # One model to embed the catalog and one to compare it with; more would only hold memory.
 _N_KEPT_MODELS = 2
@@ -54,6 +56,14 @@ class TextModel:
         Tokens of a text that the model is meant to read.
     position_limit : int or None
         Tokens of a text that the network can read at most.
+    layout : Layout
+        The settings that come with the model.
+    pooling : str
+        How it pools: as the settings say, else the last token of a decoder and the mean of others.
+    head : torch.nn.Module or None
+        Layers from the pooled vector to the model's.
+    dropped_id : int or None
+        Token number that is left out of every text.
     computing : RLock
         Held while texts are embedded. Tokenizers are not safe in threads, and torch fills the cores already.
     """
@@ -65,6 +75,10 @@ class TextModel:
     pad_id: int
     max_length: int
     position_limit: int | None
+    layout: Layout = field(default_factory=Layout)
+    pooling: str = "mean"
+    head: Any = None
+    dropped_id: int | None = None
     computing: Any = field(default_factory=RLock)
 
 
@@ -75,6 +89,8 @@ def load_model(
     trust_remote_code: bool,
     device: torch.device,
     dtype: torch.dtype,
+    packed: bool = False,
+    checked: bool = False,
 ) -> TextModel:
     """Load a model, or take it from the few that this process keeps.
 
@@ -90,6 +106,10 @@ def load_model(
         Where to compute.
     dtype : torch.dtype
         Floating-point type of the weights.
+    packed : bool, default=False
+        Whether to lay out the weights for fast inference, after which they cannot be trained.
+    checked : bool, default=False
+        Whether to take float32 for a model that does not bear `dtype`.
 
     Returns
     -------
@@ -101,11 +121,13 @@ def load_model(
     OSError
         If the model is absent, cannot be downloaded or has no safetensors weights.
     ValueError
-        If its weights do not cover the network.
+        If its weights do not cover the network, or it has a step that is not supported.
     """
     source = os.fspath(model)
     with _loading:
-        return _load_once(source, revision, trust_remote_code, device, dtype, _folder_state(source))
+        # A model saved anew into its folder is loaded anew.
+        state = folder_state(source) if os.path.isdir(source) else None
+        return _load_once(source, revision, trust_remote_code, device, dtype, packed, checked, state)
 
 
 @lru_cache(maxsize=_N_KEPT_MODELS)
@@ -115,12 +137,21 @@ def _load_once(
     trust_remote_code: bool,
     device: torch.device,
     dtype: torch.dtype,
-    folder_state: tuple[tuple[str, int, int], ...] | None,
+    packed: bool,
+    checked: bool,
+    state: tuple[tuple[str, int, int], ...] | None,
 ) -> TextModel:
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    if folder_state is not None:
+    options: dict[str, Any] = {
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "packed": packed,
+        "checked": checked,
+    }
+    if state is not None:
         return _read_model(source, device, dtype, local_files_only=True, **options)
     _check_hub_name(source)
+    if _settings_are_unknown(source, revision) and not constants.HF_HUB_OFFLINE and _hub_answers():
+        return _read_model(source, device, dtype, local_files_only=False, **options)
     try:
         # What is cached is read without asking the hub: no waiting, and the same weights as last time.
         return _read_model(source, device, dtype, local_files_only=True, **options)
@@ -129,19 +160,18 @@ def _load_once(
     return _read_model(source, device, dtype, local_files_only=False, **options)
 
 
-def _folder_state(source: str) -> tuple[tuple[str, int, int], ...] | None:
-    """Describe the files of a folder, so that a model saved anew into it is loaded anew; None for hub names."""
-    if not os.path.isdir(source):
-        return None
-    files = (entry for entry in os.scandir(source) if entry.is_file())
-    return tuple(sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
-
-
 def _check_hub_name(source: str) -> None:
     try:
         validate_repo_id(source)
     except HFValidationError:
         raise OSError(f"model must be an existing folder or a name on the Hugging Face Hub, got {source!r}.") from None
+
+
+def _settings_are_unknown(source: str, revision: str | None) -> bool:
+    """Tell whether the network is here, but not whether settings of sentence-transformers belong to it."""
+    cached = (try_to_load_from_cache(source, name, revision=revision) for name in ("config.json", "modules.json"))
+    network, settings = cached
+    return isinstance(network, str) and settings is None
 
 
 def _check_hub_answers(source: str) -> None:
@@ -175,24 +205,76 @@ def _hub_answers() -> bool:
     return bool(answers)
 
 
-def _read_model(source: str, device: torch.device, dtype: torch.dtype, **options: Any) -> TextModel:
-    with _quiet_transformers(options["local_files_only"]):
-        network = _read_network(source, dtype, **options).to(device)
-        tokenizer = _read_tokenizer(source, **options)
-    position_limit = getattr(network.config, "max_position_embeddings", None)
-    limits = [_stated_max_length(source, **options), tokenizer.model_max_length, position_limit]
+def _read_model(
+    source: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    packed: bool,
+    checked: bool,
+    revision: str | None,
+    local_files_only: bool,
+    trust_remote_code: bool,
+) -> TextModel:
+    find = partial(_find_file, source, revision=revision, local_files_only=local_files_only)
+    read = partial(_read_settings, find)
+    layout = read_layout(read)
+    head = read_dense(find, read, layout)
+    if layout.is_static:
+        network, tokenizer, dropped_id = read_static(find, layout)
+        pooling, position_limit = "mean", None
+    else:
+        options = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": trust_remote_code}
+        # Of a network that was stored with few digits, more of them say nothing.
+        checked = checked and dtype is not torch.float32 and _stored_dtype(read, layout) == "float32"
+        with _quiet_transformers(local_files_only):
+            network = _read_network(source, torch.float32 if checked else dtype, subfolder=layout.path, **options)
+            tokenizer = _read_tokenizer(source, subfolder=layout.path, **options)
+        position_limit, dropped_id = getattr(network.config, "max_position_embeddings", None), None
+        pooling = layout.pooling or ("last" if is_causal(network, network.device) else "mean")
+        if checked and bears(network, tokenizer, dtype, pooling, position_limit):
+            network = network.to(dtype)
+        if packed and device.type == "cpu":
+            prepare_for_cpu(network, position_limit)
     # Tokenizers without a maximum say 1e30.
+    limits = [layout.max_length, tokenizer.model_max_length, position_limit]
     known_limits = [limit for limit in limits if limit is not None and limit < 1e9]
+    network, head = network.to(device), head if head is None else head.to(device)
     return TextModel(
         tokenizer=tokenizer,
         network=network,
         device=device,
-        embedding_dim=_measure_embedding_dim(network, device),
+        embedding_dim=_measure_embedding_dim(network, head, device),
         # Decoders often have none, and the mask hides it anyway.
         pad_id=tokenizer.pad_token_id or 0,
         max_length=int(min(known_limits, default=_FALLBACK_MAX_LENGTH)),
         position_limit=position_limit,
+        layout=layout,
+        pooling=pooling,
+        head=head,
+        dropped_id=dropped_id,
     )
+
+
+def _stored_dtype(read: Callable[[str], Any], layout: Layout) -> str:
+    config = read(f"{layout.path}/config.json" if layout.path else "config.json") or {}
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+
+
+def _find_file(source: str, name: str, *, revision: str | None, local_files_only: bool) -> Path:
+    if os.path.isdir(source):
+        path = Path(source) / name
+        if not path.is_file():
+            raise FileNotFoundError(f"model={source!r} must have the file {name!r}.")
+        return path
+    return Path(hf_hub_download(source, name, revision=revision, local_files_only=local_files_only))
+
+
+def _read_settings(find: Callable[[str], Path], name: str) -> Any:
+    try:
+        return read_json(find(name))
+    except (FileNotFoundError, EntryNotFoundError):
+        return None
 
 
 @contextmanager
@@ -229,7 +311,13 @@ def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:
     # Heads that the file lacks are drawn at random; the user's random numbers must not move with that.
     with torch.random.fork_rng(devices=[]):
         network, report = AutoModel.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            # Where peft is installed, transformers asks the hub for adapters, whatever the options say.
+            adapter_kwargs={"local_files_only": options["local_files_only"]},
+            **options,
         )
     gaps = sorted(key for key in report["missing_keys"] if "pooler" not in key)
     if gaps:
@@ -243,20 +331,9 @@ def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:
     return network.eval()
 
 
-def _stated_max_length(source: str, *, revision: str | None, local_files_only: bool, **_: Any) -> int | None:
-    """Read how many tokens a model in the layout of sentence-transformers was trained to read."""
-    name = "sentence_bert_config.json"
-    try:
-        path = Path(source) / name
-        if not os.path.isdir(source):
-            path = Path(hf_hub_download(source, name, revision=revision, local_files_only=local_files_only))
-        return json.loads(path.read_text(encoding="utf-8")).get("max_seq_length")
-    except (FileNotFoundError, EntryNotFoundError):
-        return None
-
-
-def _measure_embedding_dim(network: Any, device: torch.device) -> int:
+def _measure_embedding_dim(network: Any, head: Any, device: torch.device) -> int:
     """Embed one token: configurations name the length of the vectors differently, outputs do not."""
     with torch.inference_mode():
         token = torch.zeros((1, 1), dtype=torch.int64, device=device)
-        return int(network(input_ids=token, attention_mask=token + 1).last_hidden_state.shape[-1])
+        vector = network(input_ids=token, attention_mask=token + 1).last_hidden_state[0].float()
+        return int((vector if head is None else head(vector)).shape[-1])

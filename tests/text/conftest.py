@@ -15,7 +15,15 @@ from transformers import (
     T5Model,
 )
 
+from skgnnrec.text._cache import memory_cache
+
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.fixture(autouse=True)
+def forget_vectors():
+    """Let no test find what another one embedded."""
+    memory_cache.clear()
 
 
 def make_tokenizer():

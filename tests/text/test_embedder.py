@@ -28,7 +28,8 @@ TITLES = ["red coffee mug", "garden hose", "crimson tea cup", "hose reel", "mug"
 
 @pytest.fixture
 def embedder(tiny_model):
-    return TextEmbedder(tiny_model, dtype="float32").fit(TITLES)
+    # Without a cache: what a test asks for is computed.
+    return TextEmbedder(tiny_model, dtype="float32", cache=None).fit(TITLES)
 
 
 def mean_pooled(folder, texts):
@@ -66,7 +67,7 @@ def test_minilm_orders_by_meaning(minilm):
 def test_minilm_does_not_depend_on_order_or_batch(minilm):
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(TITLES, size=rng.integers(1, 12))) for _ in range(60)]
-    embedder = TextEmbedder(minilm, dtype="float32")
+    embedder = TextEmbedder(minilm, dtype="float32", cache=None)
     vectors = embedder.fit_transform(texts)
     order = rng.permutation(len(texts))
     np.testing.assert_array_equal(embedder.transform([texts[row] for row in order]), vectors[order])
@@ -84,19 +85,27 @@ def test_minilm_in_bfloat16_stays_close(minilm):
     assert (exact * rough).sum(axis=1).min() > 0.999
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "max", "last"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max", "last", "weighted_mean", "mean_sqrt_len"])
 def test_poolings_agree_with_transformers(tiny_model, pooling):
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     network = AutoModel.from_pretrained(tiny_model).eval()
     with torch.no_grad():
         hidden = network(**tokenizer("red mug", return_tensors="pt")).last_hidden_state[0].numpy()
-    expected = {"mean": hidden.mean(axis=0), "cls": hidden[0], "max": hidden.max(axis=0), "last": hidden[-1]}
+    n_tokens = len(hidden)
+    expected = {
+        "mean": hidden.mean(axis=0),
+        "cls": hidden[0],
+        "max": hidden.max(axis=0),
+        "last": hidden[-1],
+        "weighted_mean": np.average(hidden, axis=0, weights=np.arange(1, n_tokens + 1)),
+        "mean_sqrt_len": hidden.sum(axis=0) / np.sqrt(n_tokens),
+    }
     embedder = TextEmbedder(tiny_model, pooling=pooling, normalize=False, dtype="float32")
     np.testing.assert_allclose(embedder.fit_transform(["red mug"])[0], expected[pooling], atol=1e-5)
 
 
 def test_decoder_without_padding_token(tiny_decoder):
-    embedder = TextEmbedder(tiny_decoder, pooling="last", dtype="float32")
+    embedder = TextEmbedder(tiny_decoder, dtype="float32", cache=None)
     vectors = embedder.fit_transform(TITLES)
     alone = np.vstack([embedder.transform([title]) for title in TITLES])
     np.testing.assert_allclose(vectors, alone, atol=1e-6)
@@ -115,6 +124,18 @@ def test_normalize(tiny_model):
     unit = TextEmbedder(tiny_model).fit_transform(TITLES)
     assert not np.allclose(np.linalg.norm(raw, axis=1), 1.0)
     np.testing.assert_allclose(unit, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6)
+
+
+def test_truncated_vectors_are_the_first_dimensions_of_length_one(tiny_model):
+    raw = TextEmbedder(tiny_model, normalize=False, dtype="float32").fit_transform(TITLES)
+    embedder = TextEmbedder(tiny_model, truncate_dim=8, dtype="float32")
+    expected = raw[:, :8] / np.linalg.norm(raw[:, :8], axis=1, keepdims=True)
+    np.testing.assert_allclose(embedder.fit_transform(TITLES), expected, atol=1e-6)
+    assert embedder.embedding_dim_ == embedder.fit(TITLES).embedding_dim_ == len(embedder.get_feature_names_out()) == 8
+    np.testing.assert_allclose(embedder.transform(TITLES), expected, atol=1e-6)
+    for method in (embedder.set_params(truncate_dim=33).fit, embedder.fit_transform):
+        with pytest.raises(ValueError, match="truncate_dim must be at most the model's 32 dimensions, got 33"):
+            method(TITLES)
 
 
 def test_prompt_stands_before_the_text(tiny_model, embedder):
@@ -188,7 +209,7 @@ hostile_texts = st.lists(st.text(st.characters(exclude_categories=()), max_size=
 @given(texts=hostile_texts, data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_text_has_a_vector_that_moves_with_it(tiny_model, texts, data):
-    embedder = TextEmbedder(tiny_model, dtype="float32")
+    embedder = TextEmbedder(tiny_model, dtype="float32", cache=None)
     vectors = embedder.fit_transform(texts)
     order = data.draw(st.permutations(range(len(texts))))
     lengths = np.linalg.norm(vectors, axis=1)
@@ -337,7 +358,7 @@ def interrupt(*args):
 
 
 def test_values_that_are_not_finite_are_refused(monkeypatch, embedder):
-    monkeypatch.setattr("skgnnrec.text._encode.embed_tokens", lambda model, ids, pooling: np.nan)
+    monkeypatch.setattr("skgnnrec.text._encode.embed_tokens", lambda model, ids, *rest: np.full((len(ids), 32), np.nan))
     with pytest.raises(ValueError, match=r"finite vectors, 5 of 5 are not in torch.float32; dtype='float32' has"):
         embedder.transform(TITLES)
 

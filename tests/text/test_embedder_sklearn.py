@@ -59,7 +59,7 @@ class NumberEmbedder(TextEmbedder):
 
 @pytest.fixture
 def number_embedder(tiny_model):
-    return NumberEmbedder(tiny_model, dtype="float32")
+    return NumberEmbedder(tiny_model, dtype="float32", cache=None)
 
 
 def test_check_estimator(number_embedder):

