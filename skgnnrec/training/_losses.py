@@ -131,20 +131,25 @@ class _WeightedLogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, users: torch.Tensor, items: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         total = users.new_zeros(())
-        to_users, to_items = torch.empty_like(users), torch.zeros_like(items)
         dtype = _dtype_of_products(items)
         rivals = items.to(dtype)
-        block = max(1, BLOCK_BYTES // (dtype.itemsize * max(1, len(items))))
-        for start in range(0, len(users), block):
+        block = max(1, BLOCK_BYTES // (4 * max(1, len(items))))
+        # Blocks of one shape, the last filled up with users of weight zero: for each shape of a product in bfloat16
+        # the library behind torch keeps megabytes.
+        n_filling = -len(users) % block if dtype == torch.bfloat16 else 0
+        asking, weights = F.pad(users, (0, 0, 0, n_filling)), F.pad(weights, (0, n_filling))
+        to_users, to_items = torch.empty_like(asking), torch.zeros_like(items)
+        for start in range(0, len(asking), block):
             rows = slice(start, start + block)
-            scores = users[rows].to(dtype) @ rivals.T  # (block, n_items)
+            scores = asking[rows].to(dtype) @ rivals.T  # (block, n_items)
             highest = scores.amax(dim=1, keepdim=True)
             powers = scores.sub_(highest).exp_()
             sums = powers.sum(dim=1, keepdim=True, dtype=users.dtype)
             total += ((sums.log() + highest).squeeze(1) * weights[rows]).sum()
             scaled = weights[rows, None] / sums  # the probabilities are the powers over their sum
             to_users[rows] = scaled * (powers @ rivals)
-            to_items += powers.T @ (scaled * users[rows]).to(dtype)
+            to_items += powers.T @ (scaled * asking[rows]).to(dtype)
+        to_users = to_users[: len(users)]
         ctx.save_for_backward(to_users, to_items)
         return total
 
