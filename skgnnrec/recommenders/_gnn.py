@@ -19,7 +19,6 @@ from skgnnrec._holdout import hold_out_share_of_users
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import degrees, message_passing, normalized_history
 from skgnnrec.recommenders._base import SCORE_TEST_SIZE, BaseRecommender, Scorer, count_users, fill
-from skgnnrec.recommenders._epochs import train_estimator
 from skgnnrec.recommenders._gnn_answers import GraphAnswers, popularity_bias
 
 if TYPE_CHECKING:
@@ -442,6 +441,8 @@ class GNNRecommender(BaseRecommender):
     def _train(
         self, learner: RankingLearner, X: sparse.csr_array, held_out: sparse.csr_array, max_iter: int, seed: int
     ) -> Progress:
+        from skgnnrec.training import train_estimator
+
         users = np.flatnonzero(np.diff(held_out.indptr))
         return train_estimator(
             self,

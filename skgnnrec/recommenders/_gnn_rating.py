@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from skgnnrec._device import limit_torch_threads, resolve_device
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.recommenders._epochs import train_estimator
 from skgnnrec.recommenders._events import (
     check_table,
     factorize,
@@ -395,6 +394,8 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _train(self, learner: RatingLearner, biases: Biases, train: Pairs, held_out: Pairs | None) -> Progress:
         import torch
+
+        from skgnnrec.training import train_estimator
 
         # As in a ridge regression, alpha weighs against the sum of the squared errors, of which the loss is the mean.
         optimizer = torch.optim.Adam(

@@ -1,8 +1,15 @@
 """Training: losses, sampling, the loop and its checkpoints. Importing this imports torch."""
 
 from skgnnrec.training._checkpoint import Checkpoint, fingerprint
+from skgnnrec.training._estimators import train_estimator
 from skgnnrec.training._loop import train
-from skgnnrec.training._losses import bpr_loss, contrast_loss, sampled_softmax_loss, softmax_loss
+from skgnnrec.training._losses import (
+    bpr_loss,
+    contrast_loss,
+    multiple_negatives_loss,
+    sampled_softmax_loss,
+    softmax_loss,
+)
 from skgnnrec.training._progress import Learner, Progress
 from skgnnrec.training._sampling import (
     batches_of_interactions,
@@ -11,6 +18,7 @@ from skgnnrec.training._sampling import (
     draw_unseen_items,
     keys_of,
 )
+from skgnnrec.training._schedule import schedule_steps
 
 __all__ = [
     "Checkpoint",
@@ -24,7 +32,10 @@ __all__ = [
     "draw_unseen_items",
     "fingerprint",
     "keys_of",
+    "multiple_negatives_loss",
     "sampled_softmax_loss",
+    "schedule_steps",
     "softmax_loss",
     "train",
+    "train_estimator",
 ]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from skgnnrec._device import resolve_dtype
 
-__all__ = ["bpr_loss", "contrast_loss", "sampled_softmax_loss", "softmax_loss"]
+__all__ = ["bpr_loss", "contrast_loss", "multiple_negatives_loss", "sampled_softmax_loss", "softmax_loss"]
 
 MANY_ITEMS = 4096  # from where on products are taken in bfloat16
 BLOCK_BYTES = 1 << 25  # of one block of scores, users of a batch x all items
@@ -123,6 +123,40 @@ def contrast_loss(first: torch.Tensor, second: torch.Tensor, temperature: float)
     first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
     cosines = first @ second.T / temperature
     return (torch.logsumexp(cosines, dim=1) - cosines.diagonal()).mean()
+
+
+def multiple_negatives_loss(
+    anchors: torch.Tensor, positives: torch.Tensor, temperature: float, same: torch.Tensor
+) -> torch.Tensor:
+    """Return the cross-entropy of telling each anchor's positive from those of the others, and the other way round.
+
+    With the cosines s_ij of anchor i and positive j, over the temperature, it is the mean of log Σ_j exp s_ij - s_ii
+    and of log Σ_j exp s_ji - s_ii: the positives of the other pairs are the negatives.
+
+    Parameters
+    ----------
+    anchors, positives : Tensor of shape (n_pairs, dim)
+        The vectors of pairs that belong together.
+    temperature : float
+        What the cosines are divided by.
+    same : Tensor of bool, shape (n_pairs, n_pairs)
+        Where anchor i and positive j are no negatives of each other, such as a text and itself. The diagonal does not
+        matter.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The mean over the pairs and both directions.
+
+    References
+    ----------
+    .. [1] M. Henderson et al., "Efficient natural language response suggestion for Smart Reply", 2017,
+           arXiv:1705.00652.
+    """
+    cosines = F.normalize(anchors, dim=1) @ F.normalize(positives, dim=1).T / temperature  # (n_pairs, n_pairs)
+    own = cosines.diagonal()
+    others = cosines.masked_fill(same & ~torch.eye(len(same), dtype=torch.bool, device=same.device), -torch.inf)
+    return (torch.logsumexp(others, dim=1) + torch.logsumexp(others, dim=0) - 2 * own).mean() / 2
 
 
 class _WeightedLogSumExp(torch.autograd.Function):

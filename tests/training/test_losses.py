@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skgnnrec.training import _losses, bpr_loss, contrast_loss, sampled_softmax_loss, softmax_loss
+from skgnnrec.training import (
+    _losses,
+    bpr_loss,
+    contrast_loss,
+    multiple_negatives_loss,
+    sampled_softmax_loss,
+    softmax_loss,
+)
 
 
 @pytest.fixture
@@ -108,3 +115,23 @@ def test_contrast_knows_directions_only(a, b):
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(5, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     assert float(contrast_loss(a * first, b * second, 0.2)) == pytest.approx(float(contrast_loss(first, second, 0.2)))
+
+
+def test_multiple_negatives_by_hand():
+    anchors, partners = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 1.0]])
+    cosines = np.array([[1.0, 0.5**0.5], [0.0, 0.5**0.5]]) / 0.5
+    own = np.diag(cosines)
+    rows, columns = np.log(np.exp(cosines).sum(axis=1)) - own, np.log(np.exp(cosines).sum(axis=0)) - own
+    loss = multiple_negatives_loss(anchors, partners, 0.5, torch.eye(2, dtype=torch.bool))
+    assert float(loss) == pytest.approx((rows.mean() + columns.mean()) / 2)
+
+
+def test_multiple_negatives_leave_out_what_is_the_same():
+    generator = torch.Generator().manual_seed(0)
+    anchors, partners = (torch.randn(3, 4, generator=generator) for _ in range(2))
+    nothing = torch.zeros((3, 3), dtype=torch.bool)
+    assert float(multiple_negatives_loss(anchors, partners, 0.1, ~nothing)) == pytest.approx(0, abs=1e-6)
+    same = nothing.clone()
+    same[:2, 2] = same[2, :2] = True  # the third pair stands alone, and the others do without it
+    pair = multiple_negatives_loss(anchors[:2], partners[:2], 0.1, nothing[:2, :2])
+    assert float(multiple_negatives_loss(anchors, partners, 0.1, same)) == pytest.approx(float(pair) * 2 / 3)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
-    from skgnnrec.training import Checkpoint, Learner, Progress
+from skgnnrec.training._checkpoint import Checkpoint
+from skgnnrec.training._loop import train
+from skgnnrec.training._progress import Learner, Progress
 
 __all__ = ["train_estimator"]
 
@@ -51,10 +52,6 @@ def train_estimator(
     progress : Progress
         Losses and scores.
     """
-    import torch
-
-    from skgnnrec.training import train
-
     if optimizer is None:
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
             learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
