@@ -83,5 +83,5 @@ $(VENV)/%.done: pyproject.toml | $(VENV)/package.done
 	@touch $@
 
 $(VENV)/demo.done: EXTRAS := demo
-$(VENV)/test.done: EXTRAS := test,lint,demo
+$(VENV)/test.done: EXTRAS := test,lint,demo,lora
 $(VENV)/docs.done: EXTRAS := docs

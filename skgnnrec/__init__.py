@@ -1,5 +1,6 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
+from skgnnrec.adaptation import InteractionAdapter, MaskedLMAdapter
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.recommenders import (
     GNNRatingRegressor,
@@ -17,7 +18,9 @@ __all__ = [
     "GNNRatingRegressor",
     "GNNRecommender",
     "GraphFilterRecommender",
+    "InteractionAdapter",
     "ItemCatalog",
+    "MaskedLMAdapter",
     "PopularityRecommender",
     "RidgeRecommender",
     "TableRecommender",

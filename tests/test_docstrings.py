@@ -20,7 +20,14 @@ WITH_EXAMPLES = [
     "skgnnrec.online",
     "skgnnrec.text",
 ]
-PACKAGES = [*WITH_EXAMPLES, "skgnnrec.exceptions", "skgnnrec.graph", "skgnnrec.ranking", "skgnnrec.recommenders"]
+PACKAGES = [
+    *WITH_EXAMPLES,
+    "skgnnrec.adaptation",
+    "skgnnrec.exceptions",
+    "skgnnrec.graph",
+    "skgnnrec.ranking",
+    "skgnnrec.recommenders",
+]
 
 
 def ignored_checks():

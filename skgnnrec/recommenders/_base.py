@@ -106,12 +106,12 @@ class BaseRecommender(
         self.item_ids_ = ids if ids is not None else (catalog.ids if catalog is not None else None)
         self._fitted_ids = None if self.item_ids_ is None else ItemCatalog(self.item_ids_, ids=self.item_ids_)
         self._item_vectors = None
-        vectors = None
+        vectors, filled = None, fill(X)
         if catalog is not None and self._reads_items():
             self._item_vectors = ItemVectors(self.item_encoder, self.memory)
-            vectors = self._item_vectors.fit_transform(catalog)
+            vectors = self._item_vectors.fit_transform(catalog, filled)
         self._popularity = count_users(X)
-        return fill(X), vectors
+        return filled, vectors
 
     def recommend(
         self,

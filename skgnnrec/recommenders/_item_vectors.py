@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_memory
 
 from skgnnrec._validation import check_memory as check_free_memory
@@ -31,13 +32,15 @@ class ItemVectors:
         self.encoder = None if encoder is None else clone(encoder)
         self._memory = memory
 
-    def fit_transform(self, catalog: ItemCatalog) -> np.ndarray:
+    def fit_transform(self, catalog: ItemCatalog, X: sparse.csr_array | None = None) -> np.ndarray:
         """Return the vectors of the catalog's items and keep their centre.
 
         Parameters
         ----------
         catalog : ItemCatalog
             The items.
+        X : csr_array of shape (n_users, n_items), default=None
+            The interactions of the fit, for encoders that require a y: they are given items × users.
 
         Returns
         -------
@@ -45,7 +48,8 @@ class ItemVectors:
             Unit vectors; zero where an item has no data that sets it apart from the mean.
         """
         fit_encode = check_memory(self._memory).cache(_fit_encode)
-        self.encoder, encoded = fit_encode(self.encoder, catalog)
+        y = sparse.csr_array(X.T) if X is not None and _requires_y(self.encoder) else None
+        self.encoder, encoded = fit_encode(self.encoder, catalog, y)
         self.mean = encoded.mean(axis=0, dtype=np.float64).astype(np.float32)
         return self._unit(encoded)
 
@@ -77,9 +81,22 @@ class ItemVectors:
         return centred / length[:, None]
 
 
-def _fit_encode(encoder: Any, catalog: ItemCatalog) -> tuple[Any, np.ndarray]:
+def _requires_y(encoder: Any) -> bool:
+    """Return whether an encoder, or one inside of it, says by its tags that it learns from a y."""
+    if encoder is None:
+        return False
+    inside = encoder.get_params(deep=True).values() if hasattr(encoder, "get_params") else ()
+    return any(get_tags(part).target_tags.required for part in (encoder, *inside) if isinstance(part, BaseEstimator))
+
+
+def _fit_encode(encoder: Any, catalog: ItemCatalog, y: sparse.csr_array | None) -> tuple[Any, np.ndarray]:
     data = catalog.data
-    encoded = data if encoder is None else encoder.fit_transform(data)
+    if encoder is None:
+        return encoder, _as_vectors(data, catalog, encoder)
+    if not hasattr(encoder, "fit_transform"):  # such as a FrozenEstimator
+        encoded = encoder.fit(data, y).transform(data)
+    else:
+        encoded = encoder.fit_transform(data) if y is None else encoder.fit_transform(data, y)
     return encoder, _as_vectors(encoded, catalog, encoder)
 
 

@@ -9,6 +9,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender, _validation
@@ -129,3 +131,44 @@ def test_sparse_vectors_too_large_for_memory_are_refused(monkeypatch):
 def test_an_encoder_without_items_is_refused(cls):
     with pytest.raises(ValueError, match="item_encoder has nothing to encode without items"):
         cls(item_encoder=TfidfVectorizer()).fit([[1, 0], [1, 1]])
+
+
+class CountOfUsers(LetterCounts):
+    """An encoder that cannot do without a y: how many users each item has."""
+
+    def fit(self, titles, y):
+        self.counts_ = np.asarray(y.sum(axis=1)).ravel()
+        return self
+
+    def transform(self, titles):
+        return np.column_stack([self.counts_[: len(titles)], np.ones(len(titles))])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+@pytest.mark.parametrize("encoder", [CountOfUsers(), make_pipeline("passthrough", CountOfUsers())])
+def test_encoders_that_require_a_y_get_the_interactions(encoder):
+    X = sparse.csr_array(np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0]], dtype=np.float32))
+    vectors = ItemVectors(encoder, None)
+    vectors.fit_transform(ItemCatalog(TITLES), X)
+    assert_allclose(vectors.mean, [5 / 4, 1])
+    assert_array_equal(vectors.encoder.transform(TITLES)[:, 0], [3, 1, 1, 0])
+
+
+def test_other_encoders_get_no_y():
+    class NoY(LetterCounts):
+        def fit_transform(self, titles):
+            return self.fit(titles).transform(titles)
+
+    vectors = ItemVectors(NoY(), None)
+    assert vectors.fit_transform(ItemCatalog(TITLES), sparse.csr_array(np.eye(4))).shape == (4, 4)
+
+
+def test_frozen_encoders_stay_as_they_are():
+    frozen = FrozenEstimator(TfidfVectorizer().fit(["red", "blue", "tea"]))
+    fitted, vectors = encode(TITLES, frozen)
+    assert vectors.shape == (4, 3)
+    assert_allclose(fitted.transform(ItemCatalog(TITLES)), vectors, atol=1e-6)
