@@ -70,6 +70,13 @@ TEXT = {
     "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
     "cache": "Embedding a catalog with a cache file",
 }
+ADAPTATION = {
+    "online_retail": "Adapted text models: Online Retail, NDCG@10",
+    "beauty": "Adapted text models: Amazon Beauty, NDCG@10",
+    "labels": "Adapted text models: labels of texts, AUC",
+    "transfer": "Adapted text models: in a catalog without any item of the one learned from, NDCG@10",
+    "settings": "Adapted text models: settings tried, Online Retail, validation part, NDCG@10",
+}
 
 
 def tables(measured: dict, titles: dict[str, str]) -> list[str]:
@@ -78,9 +85,9 @@ def tables(measured: dict, titles: dict[str, str]) -> list[str]:
     for part, title in titles.items():
         if part in measured:
             rows = measured[part]["rows"]
-            columns = list(rows[0])
+            columns = list(dict.fromkeys(name for row in rows for name in row))
             lines += ["", f"### {title}", "", row_of(columns), "|---" * len(columns) + "|"]
-            lines += [row_of(row.values()) for row in rows]
+            lines += [row_of([row.get(name, "") for name in columns]) for row in rows]
             lines += ["", measured_on(measured[part]["machine"])]
     return lines
 
@@ -107,7 +114,7 @@ def ratings(measured: dict) -> list[str]:
     return [*lines, "", measured_on(measured["machine"])] if lines else []
 
 
-def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dict) -> str:
+def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dict, adapted: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
     for task, rows in results["tasks"].items():
@@ -122,7 +129,7 @@ def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dic
         parts += [row_of(row.values()) for row in result["rows"]]
         exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
         parts += ["", f"Exponents over the interactions: {exponents}."]
-    parts += tables(measured, EVALUATION) + ratings(rated) + tables(texts, TEXT)
+    parts += tables(measured, EVALUATION) + ratings(rated) + tables(texts, TEXT) + tables(adapted, ADAPTATION)
     return "\n".join(parts)
 
 
@@ -138,7 +145,7 @@ def fill(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     stored = json.loads((HERE / "results.json").read_text())
-    more_files = [HERE / f"{name}.json" for name in ("growth", "evaluation", "ratings", "text")]
+    more_files = [HERE / f"{name}.json" for name in ("growth", "evaluation", "ratings", "text", "adaptation")]
     others = [json.loads(path.read_text()) if path.exists() else {} for path in more_files]
     heading = "## Figures\n\n"
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
