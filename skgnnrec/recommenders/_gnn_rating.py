@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
@@ -269,7 +270,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         pairs = self._read_ratings(X, y)
         self.mean_ = float(pairs.ratings.mean())
         self._scale = _spread(pairs.ratings)
-        self._learn(pairs._replace(ratings=(pairs.ratings - self.mean_) / self._scale), self._read_items())
+        self._learn(pairs._replace(ratings=(pairs.ratings - self.mean_) / self._scale), self._read_items(pairs))
         task.call_on_fit_task_end(estimator=self)
         return self
 
@@ -325,10 +326,12 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.item_ids_ = self._items.to_numpy()
         return merge_repeats(Pairs(users, positions_of(items, self._items), ratings), len(self.item_ids_))
 
-    def _read_items(self) -> np.ndarray | None:
+    def _read_items(self, pairs: Pairs) -> np.ndarray | None:
         """Return the vectors of the catalog's items, where there is one."""
         if self.items is not None:
-            return ItemVectors(self.item_encoder, self.memory).fit_transform(self.items)
+            shape, ones = (len(self.user_ids_), len(self.item_ids_)), np.ones(len(pairs.users), dtype=np.float32)
+            rated = sparse.csr_array((ones, (pairs.users, pairs.items)), shape=shape)
+            return ItemVectors(self.item_encoder, self.memory).fit_transform(self.items, rated)
         if self.item_encoder is not None:
             raise ValueError("item_encoder has nothing to encode without items=ItemCatalog(...).")
         if not self.id_embedding:

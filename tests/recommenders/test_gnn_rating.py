@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone, is_regressor
+from sklearn.base import BaseEstimator, TransformerMixin, clone, is_regressor
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -65,6 +65,29 @@ def test_tastes_are_found_that_biases_do_not_see(tastes):
     biases = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge(3.0)).fit(X_train, y_train)
     assert biases.score(X_test, y_test) < 0.1
     assert regressor().fit(X_train, y_train).score(X_test, y_test) > 0.7
+
+
+class WhoRates(TransformerMixin, BaseEstimator):
+    """Vectors of titles that say who has rated the item; keeps what it learned from."""
+
+    def fit(self, titles, y):
+        type(self).seen = y
+        return self
+
+    def transform(self, titles):
+        return np.array([[len(title), title.count("o")] for title in titles], dtype=float)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def test_encoders_that_ask_for_it_learn_from_who_has_rated_what(small):
+    X, y, catalog = small
+    model = regressor(items=catalog, item_encoder=WhoRates(), **SMALL).fit(X, y)
+    expected = pd.crosstab(X["item"], X["user"]).reindex(model.item_ids_, fill_value=0)[list(model.user_ids_)]
+    assert_array_equal(WhoRates.seen.toarray(), expected.to_numpy() > 0)
 
 
 def test_the_score_is_r2(small):
