@@ -131,7 +131,7 @@ class BaseAdapter(
 
         Returns
         -------
-        vectors : ndarray of float32, shape (n_texts, embedding_dim_)
+        vectors : ndarray of float32, shape (n_texts, embedding_dim)
             One vector a text, zero where there is no text. Another container after `set_output`.
 
         Raises

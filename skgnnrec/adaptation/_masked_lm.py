@@ -84,7 +84,7 @@ class MaskedLMAdapter(BaseAdapter):
         Their number over that of all weights of the encoder, without LoRA's.
     n_features_in_ : int
         Number of columns seen in `fit`. Only defined for two-dimensional input.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_columns,)
         Names of the columns seen in `fit`. Only defined for a DataFrame whose column labels are all strings.
 
     See Also
