@@ -1,6 +1,8 @@
 # make demo    install everything into .venv and run examples/quickstart.py
 # make test    the same set-up, then lint and all tests against the installed wheel
-# make lint, make docs, make bench, make clean
+# make bench   measure everything beside other packages, which get environments of their own; an hour and a half
+# make guard   say what has become slower, in a minute
+# make lint, make docs, make clean
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -22,7 +24,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 BRIEFLY := | sed -un 's/^\(Downloading\|Processing\|Installing collected\|Successfully\)/  &/p' | cut -c 1-120
 
 .NOTPARALLEL:
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs bench guard clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -49,8 +51,14 @@ docs: $(VENV)/package.done $(VENV)/docs.done
 
 bench: $(VENV)/package.done $(VENV)/demo.done
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/peers.py --task gowalla
+	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/report.py
+
+guard: $(VENV)/package.done $(VENV)/demo.done
+	$(BIN)/python benchmarks/guard.py
 
 clean:
 	rm -rf $(VENV) dist build docs/_build docs/api/generated quickstart.png

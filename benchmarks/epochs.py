@@ -3,13 +3,12 @@
     python benchmarks/epochs.py [steps]
 
 RecBole's LightGCN and skrecsys' XSimGCL stand beside the settings of GNNRecommender of these names: same interactions,
-batch size, dimensions, threads and machine. Each peer gets an environment of its own, once, in `SKGNNREC_PEERS` or the
-user's cache folder. The two of a pair are started first; then they take portions of steps in turn, each some seconds
-long, in its own loop. An epoch is the time of a step times the steps of an epoch. `steps` fixes the portions.
+batch size, dimensions, threads and machine. Each peer has an environment of its own (`environments.py`). The two of a
+pair are started first; then they take portions of steps in turn, each some seconds long, in its own loop. An epoch is
+the time of a step times the steps of an epoch. `steps` fixes the portions.
 """
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,28 +16,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from environments import PEERS, environment, variables_of, version_of
 from run import machine
 from scipy import sparse
 from tasks import DATA
 
 HERE = Path(__file__).parent
 TRAIN = DATA / "gowalla" / "train.npz"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skgnnrec"
-PEERS = Path(os.environ.get("SKGNNREC_PEERS", CACHE / "peers"))
 BATCH, DIM, RATE = 2048, 64, 1e-3
 ROUNDS, PORTION_S, WARM_UP = 7, 8, 3  # portions of each package, the seconds of one, steps before the first
-
-# As packages install them: torch by itself and first, so that no other build replaces it.
-TORCH = ["torch==2.13.0"]
-RECBOLE = [
-    "recbole==1.2.1", "numpy==1.26.4", "scipy==1.11.4", "pandas==2.1.4", "scikit-learn==1.3.2", "colorlog==4.7.2",
-    "colorama==0.4.4", "pyyaml", "tensorboard", "texttable", "tqdm", "psutil", "tabulate", "setuptools<80",
-]  # fmt: skip
-INSTALLS = {
-    # Not all it asks for: ray 2.6 is for tuning only. numpy and scipy of 2023, whose names it uses.
-    "recbole": [TORCH, ["--no-deps", RECBOLE[0]], RECBOLE[1:]],
-    "skrecsys": [TORCH, ["skrecsys==0.9.0"]],
-}
 
 
 @dataclass
@@ -87,39 +73,11 @@ PAIRS = {
 }
 
 
-def environment(package: str) -> Path:
-    """Return the interpreter of a package, after installing it the first time."""
-    if package == "skgnnrec":
-        return Path(sys.executable)
-    folder = PEERS / package
-    python = folder / "bin" / "python"
-    if not (folder / "done").exists():
-        print(f"installing {package} into {folder}", flush=True)
-        run_quietly([sys.executable, "-m", "venv", "--clear", str(folder)])
-        for requirements in INSTALLS[package]:
-            run_quietly([str(python), "-m", "pip", "install", "--quiet", *requirements])
-        (folder / "done").touch()
-    return python
-
-
-def run_quietly(command: list[str]) -> str:
-    """Return what a command prints; where it fails, raise its last line."""
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[:5])} ...: {done.stderr.strip().splitlines()[-1]}")
-    return done.stdout
-
-
 class Runner:
     """A process that has everything ready and takes the steps it is asked for."""
 
     def __init__(self, entrant: Entrant) -> None:
         python = environment(entrant.package)
-        asks = f"from importlib.metadata import version; print(version({entrant.package!r}))"
-        found = run_quietly([str(python), "-c", asks]).strip()
-        variables = dict(os.environ)
-        if entrant.package != "skgnnrec":
-            variables.pop("PYTHONPATH", None)  # it is about the environment of this script
         self.log = PEERS / f"{entrant.driver}.log"
         with self.log.open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
@@ -127,10 +85,10 @@ class Runner:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=variables,
+                env=variables_of(entrant.package),
                 text=True,
             )
-        self.about = {"version": found, **self.answer()}
+        self.about = {"version": version_of(entrant.package), **self.answer()}
 
     def answer(self) -> dict[str, Any]:
         """Return what the process says next."""

@@ -1,4 +1,4 @@
-"""Write the stored figures into README.md and benchmarks/README.md, between their marks.
+"""Write the stored figures into README.md and benchmarks/README.md, between their marks, and draw the pictures.
 
     python benchmarks/report.py
 
@@ -8,6 +8,9 @@ Nothing is measured here: what the pages show is what the JSON files beside this
 import json
 import re
 from pathlib import Path
+
+import picture
+import report_peers
 
 HERE = Path(__file__).parent
 TITLES = {
@@ -114,6 +117,24 @@ def ratings(measured: dict) -> list[str]:
     return [*lines, "", measured_on(measured["machine"])] if lines else []
 
 
+def growth_tables(growth: dict) -> list[str]:
+    """Return the exponents, the picture, and every size."""
+    if "growth" not in growth:
+        return []
+    lines = ["", "### Growth of the closed forms", "", "![time and memory over size](growth.png)", ""]
+    lines += ["Exponents: the cost grows with that power of the size.", ""]
+    costs = list(picture.COSTS)
+    lines += [row_of(["more", "model", *costs]), "|---" * (2 + len(costs)) + "|"]
+    for axis, models in growth["growth"].items():
+        for model, grown in models.items():
+            lines.append(row_of([axis, model, *(grown["exponents"][cost] for cost in costs)]))
+    for axis, models in growth["growth"].items():
+        columns = list(next(iter(models.values()))["rows"][0])
+        lines += ["", f"Growth with the {axis}:", "", row_of(["model", *columns]), "|---" * (1 + len(columns)) + "|"]
+        lines += [row_of([model, *row.values()]) for model, grown in models.items() for row in grown["rows"]]
+    return [*lines, "", measured_on(growth["machine"])]
+
+
 def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dict, adapted: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
@@ -123,12 +144,7 @@ def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dic
         parts += [row_of([row.get(name, "") for name in columns]) for row in rows]
         parts += ["", "Published on this split: "] if task in PUBLISHED else []
         parts[-1] += "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED.get(task, {}).items())
-    for model, result in growth.items():
-        columns = list(result["rows"][0])
-        parts += ["", f"### Growth of the {model}", "", row_of(columns), "|---" * len(columns) + "|"]
-        parts += [row_of(row.values()) for row in result["rows"]]
-        exponents = ", ".join(f"{name} {value}" for name, value in result["exponents"].items())
-        parts += ["", f"Exponents over the interactions: {exponents}."]
+    parts += growth_tables(growth)
     parts += tables(measured, EVALUATION) + ratings(rated) + tables(texts, TEXT) + tables(adapted, ADAPTATION)
     return "\n".join(parts)
 
@@ -143,11 +159,18 @@ def fill(path: Path, text: str) -> None:
     path.write_text(filled, encoding="utf-8")
 
 
+def stored(name: str) -> dict:
+    """Return what a script stored, nothing where it has not run."""
+    path = HERE / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 if __name__ == "__main__":
-    stored = json.loads((HERE / "results.json").read_text())
-    more_files = [HERE / f"{name}.json" for name in ("growth", "evaluation", "ratings", "text", "adaptation")]
-    others = [json.loads(path.read_text()) if path.exists() else {} for path in more_files]
-    heading = "## Figures\n\n"
+    results, peers, serving = stored("results"), stored("peers"), stored("serving")
+    picture.main()
+    beside = report_peers.summary(peers, TITLES, measured_on)
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
-    fill(HERE.parent / "README.md", heading + summary(stored) + more)
-    fill(HERE / "README.md", "## Figures\n\n" + details(stored, *others))
+    fill(HERE.parent / "README.md", "## Figures\n\n" + beside + summary(results) + more)
+    others = (stored(name) for name in ("growth", "evaluation", "ratings", "text", "adaptation"))
+    compared = report_peers.tables(peers, TITLES, measured_on) + report_peers.serving(serving, TITLES, measured_on)
+    fill(HERE / "README.md", "## Figures\n\n" + "\n".join([*compared, details(results, *others)]))

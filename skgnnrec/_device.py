@@ -190,7 +190,7 @@ def map_in_threads(function: Callable[[T], R], tasks: Iterable[T]) -> list[R]:
     [1, 2]
     """
     tasks = list(tasks)
-    workers = min(n_threads(), len(tasks))
+    workers = min(n_threads(), len(tasks)) if len(tasks) > 1 else 1
     with _threadpools().limit(limits=1):
         if workers < 2:
             return [function(task) for task in tasks]

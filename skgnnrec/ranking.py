@@ -1,16 +1,20 @@
 """Exact top-k in blocks of users: all users are ranked, users x items never stands in memory."""
 
 from collections.abc import Callable
+from threading import Lock
 
 import numpy as np
 from scipy import sparse
 
 from skgnnrec._device import map_in_threads, n_threads
 
-__all__ = ["BLOCK_BYTES", "matmul_by_row", "rank_in_blocks", "round_for_exact_sums", "top_k"]
+__all__ = ["BLOCK_BYTES", "exact_product", "matmul_by_row", "rank_in_blocks", "round_for_exact_sums", "top_k"]
 
-BLOCK_BYTES = 1 << 26  # one block of float32 scores; a thread holds about three times as much
+# One block of float32 scores; a thread holds about three times as much. Beyond 32 MiB the allocator gives memory back
+# at once, and every block pays for its pages again.
+BLOCK_BYTES = 1 << 24
 ROW_CHUNK = 32
+COLUMN_CHUNK = 4096  # of a factor that is converted for few rows
 SMALLEST_EXPONENT = -149  # of float32
 PRODUCT_ROWS = 128  # rows of a product in float64, before they are added up in float32
 
@@ -114,6 +118,39 @@ def matmul_by_row(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None:
         out[start : start + PRODUCT_ROWS] += A[start : start + PRODUCT_ROWS] @ B
 
 
+def exact_product(B: np.ndarray) -> Callable[[np.ndarray, np.ndarray], None]:
+    """Return ``matmul_by_row`` with a common factor that is kept in float32.
+
+    Few rows convert it piece by piece, in the processor's cache; the first block of many rows converts it once for all.
+
+    Parameters
+    ----------
+    B : ndarray of shape (n_inner, n_columns), float32
+        The common factor, from ``round_for_exact_sums(B, n_inner, axis=0)``.
+
+    Returns
+    -------
+    add : callable
+        Takes the rows A of shape (n_rows, n_inner) and an array of shape (n_rows, n_columns) to add A B to, in place.
+    """
+    lock = Lock()
+    converted: list[np.ndarray] = []
+
+    def add(A: np.ndarray, out: np.ndarray) -> None:
+        if A.shape[0] > ROW_CHUNK:
+            with lock:
+                if not converted:
+                    converted.append(B.astype(np.float64))
+        if converted:
+            matmul_by_row(A, converted[0], out)
+            return
+        for start in range(0, B.shape[1], COLUMN_CHUNK):
+            columns = slice(start, start + COLUMN_CHUNK)
+            matmul_by_row(A, B[:, columns].astype(np.float64), out[:, columns])
+
+    return add
+
+
 def rank_in_blocks(
     score: Callable[[sparse.csr_array], np.ndarray],
     X: sparse.csr_array,
@@ -150,9 +187,9 @@ def rank_in_blocks(
 
     def rank(start: int) -> None:
         rows = slice(start, start + block)
-        block_scores = score(X[rows])
+        block_scores = score(X[rows] if n_users > block else X)
         if seen is not None:
-            marked = seen[rows]
+            marked = seen[rows] if n_users > block else seen
             block_scores[np.repeat(np.arange(marked.shape[0]), np.diff(marked.indptr)), marked.indices] = -np.inf
         columns[rows] = top_k(block_scores, k)
         padded = columns[rows] < 0
@@ -166,6 +203,8 @@ def rank_in_blocks(
 
 def _block_rows(n_users: int, n_columns: int) -> int:
     """Return the rows of a block: bounded memory, whole chunks, work for every thread."""
+    if n_users <= ROW_CHUNK:  # to ask for the threads takes as long as serving one user
+        return ROW_CHUNK
     in_memory = BLOCK_BYTES // (4 * max(1, n_columns))
     fair = -(-n_users // n_threads())
     return max(1, min(in_memory, fair) // ROW_CHUNK) * ROW_CHUNK

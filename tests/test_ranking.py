@@ -83,6 +83,17 @@ def test_matmul_by_row_gives_a_column_the_same_bits_in_any_company(columns):
     assert_array_equal(added(A, np.ascontiguousarray(B[:, columns])), added(A, B)[:, columns])
 
 
+@pytest.mark.parametrize("n_rows", [[5, 5], [5, ROW_CHUNK + 1, 5]])
+def test_a_factor_in_float32_gives_the_bits_of_one_in_float64(monkeypatch, n_rows):
+    monkeypatch.setattr(ranking, "COLUMN_CHUNK", 7)
+    B = round_for_exact_sums(normal(64, 50), 64, axis=0)
+    add = ranking.exact_product(B)
+    for n in n_rows:  # few rows before and after the factor is converted
+        out = np.zeros((n, 50), dtype=np.float32)
+        add(normal(n, 64), out)
+        assert_array_equal(out, added(normal(n, 64), B.astype(np.float64)))
+
+
 @pytest.mark.parametrize("n_terms", [1, 2, 3, 64, 256, 257, 4096])
 def test_rounded_factors_have_exact_sums(n_terms):
     scales = 10.0 ** np.arange(-6, 6)

@@ -276,6 +276,36 @@ def test_columns_are_recorded_and_compared():
         check_interactions(DENSE[:, :3], estimator=estimator)
 
 
+def test_what_fits_is_not_checked_twice(monkeypatch):
+    X = sparse.csr_array(DENSE.astype(np.float32))
+    fitted = PopularityRecommender().fit(X)
+    monkeypatch.setattr(_validation, "validate_data", None)
+    assert_array_equal(check_interactions(X, estimator=fitted).toarray(), DENSE)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "match"),
+    [
+        (sparse.csr_array(np.full((2, 4), np.nan, dtype=np.float32)), "NaN"),
+        (sparse.csr_array(np.full((2, 4), np.inf, dtype=np.float32)), "infinity"),
+        (sparse.csr_array(np.full((2, 4), -1, dtype=np.float32)), "Negative values"),
+        (sparse.csr_array(np.ones((2, 5), dtype=np.float32)), "5 features"),
+        (sparse.csr_array((0, 4), dtype=np.float32), "0 sample"),
+        (sparse.csr_array(np.ones(4, dtype=np.float32)), "2D|dim"),
+    ],
+)
+def test_histories_that_do_not_fit_are_refused(spoiled, match):
+    fitted = PopularityRecommender().fit(DENSE)
+    with pytest.raises(ValueError, match=match):
+        check_interactions(spoiled, estimator=fitted)
+
+
+def test_histories_without_the_names_of_the_fit_are_warned_about():
+    fitted = PopularityRecommender().fit(pd.DataFrame(DENSE, columns=list("abcd")))
+    with pytest.warns(UserWarning, match="feature names"):
+        check_interactions(sparse.csr_array(DENSE.astype(np.float32)), estimator=fitted)
+
+
 def test_indices_are_checked_without_touching_values():
     times = sparse.coo_array((np.array([2**62 + 1]), ([0], [0])), shape=(1, 1))
     assert check_indices(times, "timestamps").data == [2**62 + 1]

@@ -1,6 +1,8 @@
 """Graph filters in closed form: co-occurrence, its low-pass part, and neighbours by item data."""
 
+import math
 from numbers import Integral, Real
+from threading import Lock
 from typing import Any, ClassVar
 
 import joblib
@@ -11,10 +13,13 @@ from sklearn.utils.validation import check_memory
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import SimilarityGraph, low_pass_factors, sharpened_cooccurrence
-from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
+from skgnnrec.ranking import exact_product, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender, Scorer
 
 __all__ = ["GraphFilterRecommender"]
+
+FULL_SHARE = 0.15  # of the cells of a graph, from which on dense products are faster than sparse ones
+MANY_USERS = 128  # that are worth a dense copy, which takes as long as scoring some of them
 
 
 class GraphFilterRecommender(BaseRecommender):
@@ -27,8 +32,9 @@ class GraphFilterRecommender(BaseRecommender):
     The first part counts shared users, sharpened elementwise (Turbo-CF [1]_); the second keeps the smooth signals,
     V holding the leading right singular vectors of D_u^{-1/2} X D_i^{-1/2} (GF-CF [2]_); K is the symmetric
     normalised graph of each item's nearest neighbours by its data, through which items that nobody has touched, and
-    items outside the catalog, are reached. W is never formed dense: memory is that of the pairs of items that share
-    a user, plus n_items · n_components.
+    items outside the catalog, are reached. W is not formed dense: memory is that of the pairs of items that share
+    a user, plus n_items · n_components. (Where such pairs are more than a seventh of all, ranking many users takes a
+    dense copy of them, for the time of the call.)
 
     Presets: GF-CF is ``degree_exponent=0.5, sharpness=1, n_components=256``; Turbo-CF is ``low_pass_weight=0``;
     ``text_weight=0`` leaves the item data out.
@@ -161,15 +167,15 @@ class GraphFilterRecommender(BaseRecommender):
             self.graph_ = self.graph_ + self._text_scale * self._similarity.adjacency
 
     def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        graph = self.graph_ if columns is None else self.graph_[:, columns]
+        spread = _spreader(self.graph_ if columns is None else self.graph_[:, columns])
         if not self._n_features_out:
-            return lambda X: (X @ graph).toarray()
+            return spread
         embedding = self.item_embedding_ if columns is None else self.item_embedding_[columns]
-        low_pass = embedding.T.astype(np.float64)  # for exact sums
+        add_low_pass = exact_product(embedding.T)
 
         def score(X: sparse.csr_array) -> np.ndarray:
-            scores = (X @ graph).toarray()
-            matmul_by_row(X @ self._projection, low_pass, out=scores)
+            scores = spread(X)
+            add_low_pass(X @ self._projection, scores)
             return scores
 
         return score
@@ -183,6 +189,27 @@ class GraphFilterRecommender(BaseRecommender):
         if not self._n_features_out:
             raise ValueError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
         return X @ self._projection
+
+
+def _spreader(graph: sparse.csr_array) -> Scorer:
+    """Return a function from histories to histories · graph, dense.
+
+    Where a fair part of the graph is filled and many users ask, they share a dense copy of it: several times faster,
+    and the same bits, since the entries of a history are added in the same order.
+    """
+    is_full = graph.nnz > FULL_SHARE * math.prod(graph.shape)
+    lock = Lock()
+    copies: list[np.ndarray] = []
+
+    def spread(X: sparse.csr_array) -> np.ndarray:
+        if not is_full or X.shape[0] < MANY_USERS:
+            return (X @ graph).toarray()
+        with lock:
+            if not copies:
+                copies.append(graph.toarray())
+        return X @ copies[0]
+
+    return spread
 
 
 # What caches keep, by a key for X.

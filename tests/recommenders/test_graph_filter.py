@@ -4,9 +4,11 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog
 from skgnnrec.graph import _cooccurrence, _neighbors
+from skgnnrec.recommenders import _graph_filter
 
 SETTINGS = {
     "degree_exponent": 0.4,
@@ -121,6 +123,22 @@ def test_scores_of_some_items_have_the_bits_of_all(dense, vectors):
     rec = GraphFilterRecommender(items=ItemCatalog(vectors), **SETTINGS).fit(dense)
     items, scores = rec.recommend(dense, 6, items=[3, 1, 19, 4, 24, 8], exclude_seen=False)
     assert_array_equal(scores, np.take_along_axis(rec.decision_function(dense), items, axis=1))
+
+
+@pytest.mark.parametrize("low_pass_weight", [0.0, 0.2])
+def test_a_dense_copy_of_a_full_graph_gives_the_same_bits(monkeypatch, dense, low_pass_weight):
+    many = np.tile(dense, (4, 1)) * np.random.default_rng(4).uniform(0.1, 2, (240, 25))
+    rec = GraphFilterRecommender(low_pass_weight=low_pass_weight).fit(dense)
+    assert rec.graph_.nnz > _graph_filter.FULL_SHARE * 25**2
+    copies = []
+    to_dense = sparse.csr_array.toarray
+    monkeypatch.setattr(sparse.csr_array, "toarray", lambda X, *a, **k: copies.append(X.shape) or to_dense(X, *a, **k))
+    items, scores = rec.recommend(many, 5)
+    assert copies.count((25, 25)) == 1
+    monkeypatch.setattr(_graph_filter, "FULL_SHARE", 1.0)
+    assert_array_equal(rec.recommend(many, 5)[0], items)
+    assert_array_equal(rec.recommend(many, 5)[1], scores)
+    assert copies.count((25, 25)) == 1
 
 
 def test_values_weigh_the_history_and_not_the_fit(dense):

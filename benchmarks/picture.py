@@ -1,0 +1,161 @@
+"""Draw what is stored: accuracy against cost (accuracy_cost.png) and growth (growth.png).
+
+    python benchmarks/picture.py
+
+Nothing is measured here.
+"""
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+
+HERE = Path(__file__).parent
+TITLES = {
+    "online_retail": "Online Retail",
+    "movietweetings": "MovieTweetings",
+    "beauty": "Amazon Beauty",
+    "gowalla": "Gowalla",
+}
+# Okabe and Ito's colours, told apart by the colour-blind too; the shapes say the same once more.
+OURS = {"color": "#0072B2", "marker": "o"}
+THEIRS = {"color": "#D55E00", "marker": "^"}
+SHORT = {
+    "implicit item-kNN cosine": "implicit kNN cosine",
+    "implicit item-kNN BM25": "implicit kNN BM25",
+    "skrecsys item-kNN": "skrecsys kNN",
+    "lightfm-next, WARP + words": "LightFM + words",
+    "sentence-transformers + kNN": "text kNN (s.-transformers)",
+    "scikit-learn TruncatedSVD": "scikit-learn SVD",
+}
+PLACES = [(6, 3), (6, -9), (-6, 3), (-6, -9), (0, 8), (0, -14), (6, 12), (6, -18), (-6, 12), (-6, -18)]  # points
+LINES = {"filter": ("#0072B2", "-", "o"), "ridge": ("#D55E00", "--", "^")}
+COSTS = {"fit_s": "seconds of the fit", "recommend_s": "seconds for all lists", "added_mib": "memory added, MiB"}
+
+
+def points(rows: dict[str, dict]) -> list[tuple[str, float, float, bool]]:
+    """Return label, seconds, NDCG@10 and whether it is ours; where there is a tuned row beside defaults, only that."""
+    found = []
+    for name, row in rows.items():
+        plain = name.removesuffix(", defaults")
+        if "ndcg@10" not in row or (plain != name and "ndcg@10" in rows.get(plain, {})):
+            continue
+        found.append(
+            (SHORT.get(name, plain), row["fit_s"] + row["lists_s"], row["ndcg@10"], row["package"] == "skgnnrec")
+        )
+    return found
+
+
+def draw_task(axes: Axes, title: str, rows: dict[str, dict]) -> None:
+    """Draw one point a system, labelled."""
+    found = points(rows)
+    for style, is_ours, name in ((OURS, True, "skgnnrec"), (THEIRS, False, "other packages")):
+        chosen = [(x, y) for _, x, y, mine in found if mine == is_ours]
+        axes.scatter(*zip(*chosen, strict=True), s=34, label=name, zorder=3, **style) if chosen else None
+    axes.set_xscale("log")
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel("seconds to fit and rank all users, text vectors given (log)")
+    axes.set_ylabel("NDCG@10")
+    axes.grid(alpha=0.3, zorder=0)
+    axes.margins(0.16, 0.12)
+    axes.figure.canvas.draw()
+    label(axes, found)
+
+
+def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
+    """Write names beside points, where they cover no other point and no other name; the topmost choose first."""
+    renderer = axes.figure.canvas.get_renderer()
+    marks = [axes.transData.transform((x, y)) for _, x, y, _ in found]
+    taken = [mpl.transforms.Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in marks]
+    frame = axes.get_window_extent(renderer)
+    for name, x, y, is_ours in sorted(found, key=lambda point: -point[2]):
+        best: tuple[float, Annotation] | None = None
+        for dx, dy in PLACES:
+            style = {"fontsize": 7.5, "ha": "left" if dx > 0 else "right" if dx < 0 else "center"}
+            color = OURS["color"] if is_ours else THEIRS["color"]
+            text = axes.annotate(name, (x, y), (dx, dy), textcoords="offset points", color=color, **style)
+            box = text.get_window_extent(renderer)
+            outside = not (frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1)
+            cost = sum(box.overlaps(other) for other in taken) + 3 * outside
+            if best is None or cost < best[0]:
+                if best is not None:
+                    best[1].remove()
+                best = (cost, text)
+            else:
+                text.remove()
+            if cost == 0:
+                break
+        assert best is not None
+        taken.append(best[1].get_window_extent(renderer))
+
+
+def accuracy_cost(results: dict) -> plt.Figure:
+    """Return the picture of all tasks."""
+    tasks = [
+        name
+        for name in TITLES
+        if any("ndcg@10" in row for row in results["tasks"].get(name, {}).get("rows", {}).values())
+    ]
+    n_columns = min(2, len(tasks))
+    n_rows = -(-len(tasks) // n_columns)
+    figure, grid = plt.subplots(n_rows, n_columns, figsize=(5.6 * n_columns, 4.3 * n_rows), squeeze=False, dpi=110)
+    figure.set_layout_engine("constrained")
+    for axes in grid.ravel()[len(tasks) :]:
+        axes.remove()
+    for axes, name in zip(grid.ravel(), tasks, strict=False):
+        draw_task(axes, TITLES[name], results["tasks"][name]["rows"])
+    grid[0, 0].legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def growth(results: dict) -> plt.Figure:
+    """Return the picture of cost over size, both logarithmic."""
+    axes_names = list(results["growth"])
+    figure, grid = plt.subplots(
+        len(COSTS),
+        len(axes_names),
+        figsize=(3.4 * len(axes_names), 2.6 * len(COSTS)),
+        sharey="row",
+        squeeze=False,
+        dpi=110,
+    )
+    figure.set_layout_engine("constrained")
+    for column, axis in enumerate(axes_names):
+        for line, (cost, says) in enumerate(COSTS.items()):
+            axes = grid[line, column]
+            for model, (color, style, marker) in LINES.items():
+                grown = results["growth"][axis].get(model)
+                if grown is None:
+                    continue
+                slope = grown["exponents"][cost]
+                sizes = [row[axis] for row in grown["rows"]]
+                values = np.maximum([row[cost] for row in grown["rows"]], 1e-2)
+                axes.plot(
+                    sizes, values, style, color=color, marker=marker, ms=4, label=f"{model}, exponent {slope:.2f}"
+                )
+            axes.set(xscale="log", yscale="log")
+            axes.set_xlabel(axis if line == len(COSTS) - 1 else "")
+            axes.set_ylabel(says if column == 0 else "")
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=7)
+    return figure
+
+
+def main() -> None:
+    """Draw what there is."""
+    for name, draw, target in (("peers", accuracy_cost, "accuracy_cost"), ("growth", growth, "growth")):
+        path = HERE / f"{name}.json"
+        results = json.loads(path.read_text()) if path.exists() else {}
+        if {"tasks", "growth"} & set(results):
+            draw(results).savefig(HERE / f"{target}.png")
+            print(f"benchmarks/{target}.png")
+
+
+if __name__ == "__main__":
+    main()

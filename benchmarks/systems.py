@@ -1,0 +1,176 @@
+"""What is compared: recommenders of other packages and ours, each with its documented settings and four candidates.
+
+The first candidate is what the package's documentation gives: its defaults or its tutorial's values. The others are few
+and as many for everyone; `peers.py --search` picks the best on the validation part. Rows called "defaults" are not
+searched. Trained graphs get as many epochs as a limit of seconds allows, up to what they are documented with.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+NEWCOMERS_UNKNOWN = "cannot: recommends to users of the fit"
+NO_ITEM_DATA = "cannot: reads no item data"
+
+
+@dataclass
+class System:
+    """A row of the comparison."""
+
+    package: str
+    driver: str
+    fixed: dict[str, Any]
+    candidates: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    text: str | None = None  # "raw" texts or "vectors" of them
+    encodes: bool = False  # whether the row tells how long its vectors take
+    against: str | None = None  # the row of ours that does the same kind of thing
+    newcomers: str | None = None  # why it cannot recommend to users that were not in the fit
+    cold: str | None = NO_ITEM_DATA  # why it cannot rank items that nobody has
+    more: tuple[str, ...] = ("newcomers", "cold")  # what is run besides, each with a fit of its own
+    trained: bool = False  # epochs until the limit
+    tasks: tuple[str, ...] | None = None  # None: all
+
+
+def _ours(model: str, *candidates: dict[str, Any], text: bool = False, **others: Any) -> System:
+    fixed = {"model": model, **({"text": True} if text else {})}
+    return System(
+        "skgnnrec",
+        "with_skgnnrec.py",
+        fixed,
+        list(candidates) or [{}],
+        text="vectors" if text else None,
+        cold=None if text else NO_ITEM_DATA,
+        **others,
+    )
+
+
+def _implicit(model: str, *candidates: dict[str, Any], seeded: bool = False, **others: Any) -> System:
+    fixed = {"model": f"implicit.{model}", **({"random_state": 0} if seeded else {})}
+    return System("implicit", "with_implicit.py", fixed, list(candidates), **others)
+
+
+def _skrecsys(model: str, *candidates: dict[str, Any], seeded: bool = False, **others: Any) -> System:
+    fixed = {"model": f"skrecsys.{model}", **({"random_state": 0} if seeded else {})}
+    others = {"newcomers": "cannot: after partial_fit only", **others}
+    return System("skrecsys", "with_skrecsys.py", fixed, list(candidates), **others)
+
+
+RIDGES = [{"alpha": alpha} for alpha in (10.0, 3.0, 25.0, 60.0)]
+RIDGES_WITH_TEXT = [{"alpha": a, "text_weight": w} for a, w in ((10.0, 3.0), (10.0, 8.0), (25.0, 3.0), (3.0, 1.0))]
+FILTERS = [
+    {},
+    {"sharpness": 1.0, "degree_exponent": 0.4},
+    {"low_pass_weight": 0.4, "n_components": 128},
+    {"low_pass_weight": 0.2, "n_components": 448},
+]
+FILTERS_WITH_TEXT = [{}, {"sharpness": 1.0}, {"text_weight": 1.0}, {"low_pass_weight": 0.4, "n_components": 128}]
+
+SYSTEMS: dict[str, System] = {
+    "popularity": _ours("PopularityRecommender"),
+    "filter, defaults": _ours("GraphFilterRecommender"),
+    "filter": _ours("GraphFilterRecommender", *FILTERS, more=()),
+    "filter + text, defaults": _ours("GraphFilterRecommender", text=True),
+    "filter + text": _ours("GraphFilterRecommender", *FILTERS_WITH_TEXT, text=True, more=()),
+    "ridge, defaults": _ours("RidgeRecommender"),
+    "ridge": _ours("RidgeRecommender", *RIDGES, more=()),
+    "ridge + text, defaults": _ours("RidgeRecommender", text=True, encodes=True),
+    "ridge + text": _ours("RidgeRecommender", *RIDGES_WITH_TEXT, text=True, more=()),
+    "gnn, defaults": _ours("GNNRecommender", more=("newcomers",)),
+    "gnn + text, defaults": _ours("GNNRecommender", text=True, more=("cold",)),
+    "implicit ALS": _implicit(
+        "als.AlternatingLeastSquares",
+        {},
+        {"factors": 64, "regularization": 0.05, "alpha": 2.0},  # its tutorial
+        {"factors": 128, "alpha": 10.0},
+        {"factors": 256, "alpha": 5.0, "regularization": 0.1},
+        seeded=True,
+        against="filter, defaults",
+    ),
+    "implicit BPR": _implicit(
+        "bpr.BayesianPersonalizedRanking",
+        {},
+        {"learning_rate": 0.05},
+        {"learning_rate": 0.05, "regularization": 0.001},
+        {"learning_rate": 0.1, "factors": 64},
+        seeded=True,
+        against="filter, defaults",
+        newcomers=NEWCOMERS_UNKNOWN,
+    ),
+    "implicit item-kNN cosine": _implicit(
+        "nearest_neighbours.CosineRecommender",
+        *({"K": k} for k in (20, 50, 100, 200)),
+        against="filter, defaults",
+    ),
+    "implicit item-kNN BM25": _implicit(
+        "nearest_neighbours.BM25Recommender",
+        *({"K": k, "B": b} for k, b in ((20, 0.75), (100, 0.75), (100, 0.2), (200, 0.5))),
+        against="filter, defaults",
+    ),
+    "skrecsys EASE": _skrecsys(
+        "recommendation.EASE", *({"l2_reg": value} for value in (500.0, 50.0, 150.0, 1500.0)), against="ridge, defaults"
+    ),
+    "skrecsys item-kNN": _skrecsys(
+        "recommendation.ItemKNNRecommender",
+        {},
+        {"n_neighbors": 100},
+        {"n_neighbors": 200},
+        {"n_neighbors": 200, "shrink": 10.0},
+        against="filter, defaults",
+    ),
+    "skrecsys XSimGCL": _skrecsys(
+        "nn.XSimGCL",
+        {},
+        {"temperature": 0.1},
+        {"learning_rate": 5e-3},
+        {"learning_rate": 5e-3, "batch_size": 8192},
+        seeded=True,
+        against="gnn, defaults",
+        trained=True,
+    ),
+    "RecBole LightGCN": System(
+        "recbole",
+        "with_recbole.py",
+        {},
+        [
+            {},
+            {"learning_rate": 5e-3},
+            {"learning_rate": 5e-3, "train_batch_size": 8192},
+            {"learning_rate": 0.01, "train_batch_size": 8192, "n_layers": 3},
+        ],
+        against="gnn, defaults",
+        newcomers=NEWCOMERS_UNKNOWN,
+        trained=True,
+    ),
+    "LightFM": System("lightfm", "with_lightfm.py", {}, tasks=("online_retail",)),
+    "lightfm-next, WARP + words": System(
+        "lightfm-next",
+        "with_lightfm.py",
+        {"loss": "warp", "epochs": 30},  # its quickstart
+        [
+            {},
+            {"no_components": 64},
+            {"no_components": 128, "learning_rate": 0.02},
+            {"no_components": 64, "item_alpha": 1e-6, "user_alpha": 1e-6},
+        ],
+        text="raw",
+        against="filter + text, defaults",
+        newcomers="cannot: reads no histories, users need features",
+        cold=None,
+    ),
+    "sentence-transformers + kNN": System(
+        "sentence-transformers",
+        "with_sentence_transformers.py",
+        {},
+        text="raw",
+        encodes=True,
+        against="filter + text, defaults",
+        cold=None,
+        tasks=("online_retail", "movietweetings", "beauty"),
+    ),
+    "scikit-learn TruncatedSVD": System(
+        "scikit-learn",
+        "with_scikit_learn.py",
+        {},
+        [{"n_components": n} for n in (100, 32, 64, 256)],  # 100 is what it recommends for sparse text
+        against="filter, defaults",
+    ),
+}
