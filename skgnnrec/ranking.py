@@ -132,6 +132,15 @@ def exact_product(B: np.ndarray) -> Callable[[np.ndarray, np.ndarray], None]:
     -------
     add : callable
         Takes the rows A of shape (n_rows, n_inner) and an array of shape (n_rows, n_columns) to add A B to, in place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgnnrec.ranking import exact_product
+    >>> out = np.zeros((1, 2), dtype=np.float32)
+    >>> exact_product(np.array([[1, 2], [3, 4]], dtype=np.float32))(np.ones((1, 2), dtype=np.float32), out)
+    >>> out
+    array([[4., 6.]], dtype=float32)
     """
     lock = Lock()
     converted: list[np.ndarray] = []
