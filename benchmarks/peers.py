@@ -32,8 +32,7 @@ from skgnnrec.metrics import ranking_metrics
 HERE = Path(__file__).parent
 RESULTS, SETTINGS = HERE / "peers.json", HERE / "peers_settings.json"
 N = 20  # items in a list
-LIMITS = {"gowalla": 300}  # seconds of a fit, and of all lists; a trained graph stops then, others are ended
-LIMIT = 60
+LIMIT, LIMITS = 60, {"gowalla": 300}  # seconds of a fit and of all lists; trained graphs stop, others are ended
 SEARCH_SHARE = 0.1  # of the limit, for a trained candidate
 SEARCH_USERS = 4000
 SHORT = 3.0  # seconds of fit and lists, below which a row is run in turn with others
@@ -41,8 +40,10 @@ ROUNDS = 5
 
 
 @contextmanager
-def written(task_name: str, task: Task, held_out_users: np.ndarray, **more: Any) -> Iterator[str]:
-    """Write what drivers read into a folder, for the time of the block."""
+def written(
+    task_name: str, task: Task, held_out_users: np.ndarray, systems: list[System], **more: Any
+) -> Iterator[str]:
+    """Write what the drivers of systems read into a folder, for the time of the block."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sparse.save_npz(folder / "X.npz", sparse.csr_matrix(task.history), compressed=False)
@@ -51,7 +52,8 @@ def written(task_name: str, task: Task, held_out_users: np.ndarray, **more: Any)
             sparse.save_npz(folder / "histories.npz", sparse.csr_matrix(task.recent[held_out_users]), compressed=False)
         if task.texts is not None:
             (folder / "texts.json").write_text(json.dumps(task.texts), encoding="utf-8")
-            np.save(folder / "vectors.npy", embed(task_name, task))
+            if any(system.text == "vectors" or system.encodes for system in systems):
+                np.save(folder / "vectors.npy", embed(task_name, task))
         for key, value in more.items():
             if sparse.issparse(value):
                 sparse.save_npz(folder / f"{key}.npz", sparse.csr_matrix(value), compressed=False)
@@ -129,11 +131,12 @@ def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
     try:
         task = TASKS[task_name]("test")
         users = asked_users(task)
-        with written(task_name, task, users) as folder, start(system, folder) as process:
+        with written(task_name, task, users, [system]) as folder, start(system, folder) as process:
             row["version"] = version_of(system.package)
             if system.encodes:
                 row["encode_s"] = round(process.ask("encode", 4 * limit)["seconds"], 2)
-            fitted = process.ask("fit", 2 * limit, parameters={**system.fixed, **parameters, **seconds})
+            hard = 2 * limit if system.trained else limit
+            fitted = process.ask("fit", hard, parameters={**system.fixed, **parameters, **seconds})
             found, ranked = lists(process, "known", limit)
             held_out, seen = task.held_out[users], task.history[users]
             row |= accuracy(held_out, seen, found)
@@ -164,7 +167,8 @@ def run_newcomers(name: str, task_name: str, limit: float) -> dict[str, Any]:
     fitted_on = np.setdiff1d(np.arange(task.history.shape[0]), new)
     seen, held_out = task.history[new], task.held_out[new]
     rest = Task(task.history[fitted_on], None, task.held_out[fitted_on], task.texts)
-    with written(task_name, rest, asked_users(rest)[:1], newcomers=seen) as folder, start(system, folder) as process:
+    data = written(task_name, rest, asked_users(rest)[:1], [system], newcomers=seen)
+    with data as folder, start(system, folder) as process:
         found = _fit_and_list(process, name, task_name, "newcomers", limit)
     return {f"new users, {key}": value for key, value in accuracy(held_out, seen, found).items()}
 
@@ -179,7 +183,7 @@ def run_cold(name: str, task_name: str, limit: float) -> dict[str, Any]:
         return {"cold": system.cold}
     history, held_out, cold, users = cold_split(task)
     split = Task(history, None, held_out, task.texts)
-    with written(task_name, split, users, cold=cold) as folder, start(system, folder) as process:
+    with written(task_name, split, users, [system], cold=cold) as folder, start(system, folder) as process:
         found = _fit_and_list(process, name, task_name, "cold", limit)
     return {f"cold items, {key}": value for key, value in accuracy(held_out[users], None, found).items()}
 
@@ -187,7 +191,8 @@ def run_cold(name: str, task_name: str, limit: float) -> dict[str, Any]:
 def _fit_and_list(process: Process, name: str, task_name: str, of: str, limit: float) -> np.ndarray:
     system = SYSTEMS[name]
     seconds = {"seconds": limit} if system.trained else {}
-    process.ask("fit", 2 * limit, parameters={**system.fixed, **parameters_of(name, task_name)[0], **seconds})
+    hard = 2 * limit if system.trained else limit
+    process.ask("fit", hard, parameters={**system.fixed, **parameters_of(name, task_name)[0], **seconds})
     return lists(process, of, limit)[0]
 
 
@@ -203,7 +208,7 @@ def search(name: str, task_name: str, limit: float) -> dict[str, Any] | None:
     share = max(5.0, SEARCH_SHARE * limit)
     scores = []
     try:
-        with written(task_name, task, users) as folder, start(system, folder) as process:
+        with written(task_name, task, users, [system]) as folder, start(system, folder) as process:
             for candidate in system.candidates:
                 seconds = {"seconds": share} if system.trained else {}
                 process.ask("fit", limit, parameters={**system.fixed, **candidate, **seconds})
@@ -219,8 +224,9 @@ def interleave(names: list[str], task_name: str, limit: float) -> dict[str, dict
     """Return seconds of fit and lists of each system, in rounds: they take turns."""
     task = TASKS[task_name]("test")
     taken: dict[str, dict[str, list[float]]] = {name: {"fit_s": [], "lists_s": []} for name in names}
-    with written(task_name, task, asked_users(task)) as folder, ExitStack() as stack:
-        processes = {name: stack.enter_context(start(SYSTEMS[name], folder)) for name in names}
+    systems = {name: SYSTEMS[name] for name in names}
+    with written(task_name, task, asked_users(task), list(systems.values())) as folder, ExitStack() as stack:
+        processes = {name: stack.enter_context(start(system, folder)) for name, system in systems.items()}
         for _ in range(ROUNDS):
             for name, process in processes.items():
                 parameters = {**SYSTEMS[name].fixed, **parameters_of(name, task_name)[0]}

@@ -65,7 +65,7 @@ def measure(kind: str, task_name: str) -> list[dict[str, Any]]:
     users = asked_users(task)
     rows = {name: {"system": name, "package": system.package} for name, system in KINDS[kind].items()}
     ready: dict[str, Process] = {}
-    with written(task_name, task, users) as folder, ExitStack() as stack:
+    with written(task_name, task, users, []) as folder, ExitStack() as stack:
         for name, system in KINDS[kind].items():
             try:
                 process = stack.enter_context(start(system, folder))

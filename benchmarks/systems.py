@@ -26,7 +26,7 @@ class System:
     newcomers: str | None = None  # why it cannot recommend to users that were not in the fit
     cold: str | None = NO_ITEM_DATA  # why it cannot rank items that nobody has
     more: tuple[str, ...] = ("newcomers", "cold")  # what is run besides, each with a fit of its own
-    trained: bool = False  # epochs until the limit
+    trained: bool = False  # epochs until the limit, or until it stops by itself
     tasks: tuple[str, ...] | None = None  # None: all
 
 
@@ -74,8 +74,8 @@ SYSTEMS: dict[str, System] = {
     "ridge": _ours("RidgeRecommender", *RIDGES, more=()),
     "ridge + text, defaults": _ours("RidgeRecommender", text=True, encodes=True),
     "ridge + text": _ours("RidgeRecommender", *RIDGES_WITH_TEXT, text=True, more=()),
-    "gnn, defaults": _ours("GNNRecommender", more=("newcomers",)),
-    "gnn + text, defaults": _ours("GNNRecommender", text=True, more=("cold",)),
+    "gnn, defaults": _ours("GNNRecommender", more=("newcomers",), trained=True),
+    "gnn + text, defaults": _ours("GNNRecommender", text=True, more=("cold",), trained=True),
     "implicit ALS": _implicit(
         "als.AlternatingLeastSquares",
         {},

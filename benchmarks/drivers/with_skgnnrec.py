@@ -20,8 +20,8 @@ class Skgnnrec(Driver):
 
         return skgnnrec.TextEmbedder(str(get_model_path())).fit_transform(texts)
 
-    def fit(self, data: Data, model: str, text: bool = False, **parameters: Any) -> None:
-        self.X = data.X
+    def fit(self, data: Data, model: str, text: bool = False, seconds: float | None = None, **parameters: Any) -> None:
+        self.X = data.X  # `seconds` is for packages that do not stop by themselves
         cls = getattr(skgnnrec, model)  # *
         catalog = {"items": ItemCatalog(data.vectors)} if text else {}  # *
         self.model = cls(**parameters, **catalog).fit(data.X)  # *

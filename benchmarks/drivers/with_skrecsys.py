@@ -18,13 +18,20 @@ class Skrecsys(Driver):
         cls = getattr(import_module(module), name)  # *
         pairs = np.column_stack(data.X.nonzero())  # *
         if seconds is not None:  # as many epochs as there is time for
-            before = time.perf_counter()
-            cls(**parameters | {"max_iter": 1}).fit(pairs)
-            self.not_counted = time.perf_counter() - before
-            parameters["max_iter"] = int(np.clip(seconds / self.not_counted, 1, parameters.get("max_iter", 100)))
+            begin = time.perf_counter()
+            epoch_s = self._seconds(cls, pairs, parameters, 1)
+            if epoch_s < seconds / 10:  # a good part of it is no epoch
+                epoch_s = max(1e-3, (self._seconds(cls, pairs, parameters, 3) - epoch_s) / 2)
+            self.not_counted = time.perf_counter() - begin
+            parameters["max_iter"] = int(np.clip(seconds / epoch_s, 1, parameters.get("max_iter", 100)))
         self.model = cls(**parameters).fit(pairs)  # *
         if seconds is not None:
             self.about = {"epochs": int(self.model.n_iter_)}
+
+    def _seconds(self, cls: Any, pairs: np.ndarray, parameters: dict[str, Any], epochs: int) -> float:
+        before = time.perf_counter()
+        cls(**parameters | {"max_iter": epochs}).fit(pairs)
+        return time.perf_counter() - before
 
     def lists(self, users: np.ndarray, n: int) -> np.ndarray:
         items, _ = self.model.recommend(users, n_recommendations=n)  # *
