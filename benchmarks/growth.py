@@ -11,12 +11,14 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from memory import forget_peak, peak_mib
 from run import machine
+from scipy import sparse
 
 from skgnnrec import GraphFilterRecommender, RidgeRecommender
 from skgnnrec.datasets import make_interactions
@@ -31,12 +33,18 @@ LARGEST = {("ridge", "items"): 8}  # 16x, 40,000 items, is beyond what it is for
 COSTS = ("fit_s", "recommend_s", "added_mib")
 
 
-def measure(model_name: str, axis: str, factor: int) -> dict:
-    """Return seconds and memory of one size."""
+def make(axis: str, factor: int) -> sparse.csr_array:
+    """Return the interactions of one size."""
     scale = dict.fromkeys(AXES, 1) | {axis: factor}
     n_users = USERS * scale["users"]
     n_interactions = n_users * PER_USER * scale["interactions"]
-    X = make_interactions(n_users, ITEMS * scale["items"], n_interactions=n_interactions, random_state=0).interactions
+    data = make_interactions(n_users, ITEMS * scale["items"], n_interactions=n_interactions, random_state=0)
+    return data.interactions
+
+
+def measure(model_name: str, path: str) -> dict:
+    """Return seconds and memory of one size, in a process that has done nothing else."""
+    X = sparse.csr_array(sparse.load_npz(path))
     forget_peak()
     base = peak_mib()
     before = time.perf_counter()
@@ -44,7 +52,6 @@ def measure(model_name: str, axis: str, factor: int) -> dict:
     fitted = time.perf_counter()
     model.recommend(X)
     return {
-        "times": factor,
         "users": X.shape[0],
         "items": X.shape[1],
         "interactions": X.nnz,
@@ -61,34 +68,46 @@ def exponent(rows: list[dict], axis: str, column: str) -> float:
     return round(float(np.polyfit(x, y, 1)[0]), 2)
 
 
+def measure_axis(axis: str, models: list[str]) -> dict[str, dict]:
+    """Return rows and exponents of each model."""
+    rows: dict[str, list[dict]] = {name: [] for name in models}
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "X.npz"))
+        for factor in FACTORS:
+            sparse.save_npz(path, make(axis, factor), compressed=False)
+            for name in models:
+                if factor <= LARGEST.get((name, axis), factor):
+                    command = [sys.executable, __file__, "--size", name, path]
+                    done = subprocess.run(command, check=True, capture_output=True, text=True)
+                    rows[name].append({"times": factor, **json.loads(done.stdout)})
+                    print(axis, name, json.dumps(rows[name][-1]), flush=True)
+    return {
+        name: {"rows": sizes, "exponents": {cost: exponent(sizes, axis, cost) for cost in COSTS}}
+        for name, sizes in rows.items()
+    }
+
+
 def main(axes: list[str], models: list[str]) -> None:
     """Measure every size and write growth.json."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if "growth" not in results:
         results = {"command": "python benchmarks/growth.py", "growth": {}}
     for axis in axes:
-        for model_name in models:
-            rows = []
-            for factor in FACTORS:
-                if factor <= LARGEST.get((model_name, axis), factor):
-                    command = [sys.executable, __file__, "--size", model_name, axis, str(factor)]
-                    done = subprocess.run(command, check=True, capture_output=True, text=True)
-                    rows.append(json.loads(done.stdout))
-                    print(axis, model_name, json.dumps(rows[-1]), flush=True)
-            exponents = {column: exponent(rows, axis, column) for column in COSTS}
-            print(f"{model_name}: exponents over the {axis}: {exponents}", flush=True)
-            results["growth"].setdefault(axis, {})[model_name] = {"rows": rows, "exponents": exponents}
-            results["machine"] = machine()
-            RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        measured = measure_axis(axis, models)
+        for name, grown in measured.items():
+            print(f"{name}: exponents over the {axis}: {grown['exponents']}", flush=True)
+        results["growth"].setdefault(axis, {}).update(measured)
+        results["machine"] = machine()
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--axis", choices=AXES, action="append")
     parser.add_argument("--model", choices=list(MODELS), action="append")
-    parser.add_argument("--size", nargs=3, metavar=("MODEL", "AXIS", "FACTOR"), help="measure one size and print it")
+    parser.add_argument("--size", nargs=2, metavar=("MODEL", "PATH"), help="measure one matrix and print the row")
     given = parser.parse_args()
     if given.size:
-        print(json.dumps(measure(*given.size[:2], int(given.size[2]))))
+        print(json.dumps(measure(*given.size)))
     else:
         main(given.axis or list(AXES), given.model or list(MODELS))
