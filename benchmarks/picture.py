@@ -5,6 +5,7 @@
 Nothing is measured here.
 """
 
+import io
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
+from PIL import Image
 
 HERE = Path(__file__).parent
 TITLES = {
@@ -36,6 +38,7 @@ SHORT = {
 }
 PLACES = [(6, 3), (6, -9), (-6, 3), (-6, -9), (0, 8), (0, -14), (6, 12), (6, -18), (-6, 12), (-6, -18)]  # points
 LINES = {"filter": ("#0072B2", "-", "o"), "ridge": ("#D55E00", "--", "^")}
+FACTORS = (1, 2, 4, 8, 16)
 COSTS = {"fit_s": "seconds of the fit", "recommend_s": "seconds for all lists", "added_mib": "memory added, MiB"}
 
 
@@ -134,17 +137,26 @@ def growth(results: dict) -> plt.Figure:
                 if grown is None:
                     continue
                 slope = grown["exponents"][cost]
-                sizes = [row[axis] for row in grown["rows"]]
+                sizes = [row["times"] for row in grown["rows"]]
                 values = np.maximum([row[cost] for row in grown["rows"]], 1e-2)
                 axes.plot(
                     sizes, values, style, color=color, marker=marker, ms=4, label=f"{model}, exponent {slope:.2f}"
                 )
             axes.set(xscale="log", yscale="log")
+            axes.set_xticks(FACTORS, labels=[f"{factor}x" for factor in FACTORS])
+            axes.minorticks_off()
             axes.set_xlabel(axis if line == len(COSTS) - 1 else "")
             axes.set_ylabel(says if column == 0 else "")
             axes.grid(alpha=0.3)
             axes.legend(fontsize=7)
     return figure
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    """Write a small file: few colours are drawn."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def main() -> None:
@@ -153,7 +165,7 @@ def main() -> None:
         path = HERE / f"{name}.json"
         results = json.loads(path.read_text()) if path.exists() else {}
         if {"tasks", "growth"} & set(results):
-            draw(results).savefig(HERE / f"{target}.png")
+            save(draw(results), HERE / f"{target}.png")
             print(f"benchmarks/{target}.png")
 
 
