@@ -144,7 +144,7 @@ def growth(results: dict) -> plt.Figure:
                 )
             axes.set(xscale="log", yscale="log")
             axes.set_xticks(FACTORS, labels=[f"{factor}x" for factor in FACTORS])
-            axes.minorticks_off()
+            axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
             axes.set_xlabel(axis if line == len(COSTS) - 1 else "")
             axes.set_ylabel(says if column == 0 else "")
             axes.grid(alpha=0.3)

@@ -13,6 +13,7 @@ __all__ = ["BLOCK_BYTES", "exact_product", "matmul_by_row", "rank_in_blocks", "r
 # One block of float32 scores; a thread holds about three times as much. Beyond 32 MiB the allocator gives memory back
 # at once, and every block pays for its pages again.
 BLOCK_BYTES = 1 << 24
+LOWEST = np.finfo(np.float32).min  # that is a score: below is what is not eligible
 ROW_CHUNK = 32
 COLUMN_CHUNK = 4096  # of a factor that is converted for few rows
 SMALLEST_EXPONENT = -149  # of float32
@@ -47,16 +48,19 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
         return np.hstack([top_k(scores, n_columns), padding]) if n_columns else padding
     kth = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
     # Which of several columns that tie with the k-th a selection returns is not defined: take the first ones.
-    rows, columns = _split(scores > kth, n_columns)
-    n_free = k - np.bincount(rows, minlength=n_rows)
-    tied_rows, tied_columns = _split((scores == kth) & (kth > -np.inf), n_columns)
-    fits = _rank_in_row(tied_rows, n_rows) < n_free[tied_rows]
-    rows, columns = np.append(rows, tied_rows[fits]), np.append(columns, tied_columns[fits])
-    order = np.lexsort((columns, -scores[rows, columns], rows))
-    rows, columns = rows[order], columns[order]
+    rows, columns = _split(scores >= np.maximum(kth, LOWEST), n_columns)
+    tied = scores[rows, columns] == kth[rows, 0]
+    n_free = k - np.bincount(rows[~tied], minlength=n_rows)
+    fits = ~tied
+    fits[tied] = _rank_in_row(rows[tied], n_rows) < n_free[rows[tied]]
+    rows, columns = rows[fits], columns[fits]
+    place = _rank_in_row(rows, n_rows)
     best = np.full((n_rows, k), -1, dtype=np.int64)
-    best[rows, _rank_in_row(rows, n_rows)] = columns
-    return best
+    best[rows, place] = columns
+    values = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
+    values[rows, place] = scores[rows, columns]
+    # A row's columns are in order, and a stable sort leaves equal scores so.
+    return np.take_along_axis(best, np.argsort(-values, axis=1, kind="stable"), axis=1)
 
 
 def _split(mask: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:

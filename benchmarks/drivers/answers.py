@@ -77,11 +77,12 @@ class Driver:
 
 
 def best(scores: np.ndarray, seen: sparse.csr_matrix, n: int) -> np.ndarray:
-    """Return the columns of the n best scores of each row, best first, those seen left out."""
+    """Return the columns of the n best scores of each row, best first, those seen left out; -1 where there is none."""
     scores[np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr)), seen.indices] = -np.inf
     chosen = np.argpartition(-scores, n - 1, axis=1)[:, :n]
-    order = np.argsort(-np.take_along_axis(scores, chosen, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(chosen, order, axis=1)
+    values = np.take_along_axis(scores, chosen, axis=1)
+    chosen[values == -np.inf] = -1
+    return np.take_along_axis(chosen, np.argsort(-values, axis=1, kind="stable"), axis=1)
 
 
 def in_blocks(n_rows: int, rank: Callable[[slice], np.ndarray]) -> np.ndarray:

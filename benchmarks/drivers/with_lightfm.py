@@ -31,7 +31,8 @@ class LightFMWithWords(Driver):
         return self._rank(users, self.features, n, self.X)
 
     def lists_among(self, users: np.ndarray, items: np.ndarray, n: int) -> np.ndarray:
-        return items[self._rank(users, self.words[items], n, self.X[:, items])]
+        found = self._rank(users, self.words[items], n, self.X[:, items])
+        return np.where(found < 0, -1, items[found])
 
     def _rank(self, users: np.ndarray, features: sparse.csr_matrix, n: int, seen: sparse.csr_matrix) -> np.ndarray:
         item_biases, item_vectors = self.model.get_item_representations(features)  # *
