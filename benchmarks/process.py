@@ -7,6 +7,7 @@ import resource
 import select
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class Process:
         NoFigureError
             If the driver says that it failed, ends, or takes more than `limit` seconds.
         """
-        print(json.dumps({"do": command, **arguments}), file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # it has ended, which is found below
+            print(json.dumps({"do": command, **arguments}), file=self.process.stdin, flush=True)
         end = time.monotonic() + limit
         while not select.select([self.process.stdout], [], [], 0.5)[0]:
             if time.monotonic() > end:
