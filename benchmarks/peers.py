@@ -135,7 +135,7 @@ def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
             row["version"] = version_of(system.package)
             if system.encodes:
                 row["encode_s"] = round(process.ask("encode", 4 * limit)["seconds"], 2)
-            hard = 2 * limit if system.trained else limit
+            hard = 5 * limit if system.trained else limit
             fitted = process.ask("fit", hard, parameters={**system.fixed, **parameters, **seconds})
             found, ranked = lists(process, "known", limit)
             held_out, seen = task.held_out[users], task.history[users]
@@ -191,7 +191,7 @@ def run_cold(name: str, task_name: str, limit: float) -> dict[str, Any]:
 def _fit_and_list(process: Process, name: str, task_name: str, of: str, limit: float) -> np.ndarray:
     system = SYSTEMS[name]
     seconds = {"seconds": limit} if system.trained else {}
-    hard = 2 * limit if system.trained else limit
+    hard = 5 * limit if system.trained else limit
     process.ask("fit", hard, parameters={**system.fixed, **parameters_of(name, task_name)[0], **seconds})
     return lists(process, of, limit)[0]
 

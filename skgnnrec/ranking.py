@@ -8,12 +8,24 @@ from scipy import sparse
 
 from skgnnrec._device import map_in_threads, n_threads
 
-__all__ = ["BLOCK_BYTES", "exact_product", "matmul_by_row", "rank_in_blocks", "round_for_exact_sums", "top_k"]
+__all__ = [
+    "BLOCK_BYTES",
+    "ProductScorer",
+    "exact_product",
+    "largest_norm",
+    "matmul_by_row",
+    "rank_in_blocks",
+    "round_for_exact_sums",
+    "top_k",
+]
 
 # One block of float32 scores; a thread holds about three times as much. Beyond 32 MiB the allocator gives memory back
 # at once, and every block pays for its pages again.
 BLOCK_BYTES = 1 << 24
 LOWEST = np.finfo(np.float32).min  # that is a score: below is what is not eligible
+EPSILON, TINY = 2.0**-24, 2.0**-126  # of float32: the relative error of a rounding, the smallest number it is true of
+MANY_COLUMNS = 300  # times as many as are asked for: then rough scores save more than exact ones of the best cost
+CLOSE = 4  # times as many columns as are asked for may be told apart exactly; a row with more is scored as a whole
 ROW_CHUNK = 32
 COLUMN_CHUNK = 4096  # of a factor that is converted for few rows
 SMALLEST_EXPONENT = -149  # of float32
@@ -164,6 +176,146 @@ def exact_product(B: np.ndarray) -> Callable[[np.ndarray, np.ndarray], None]:
     return add
 
 
+def largest_norm(B: np.ndarray) -> float:
+    """Return the length of the longest column, or a little more.
+
+    Parameters
+    ----------
+    B : ndarray of shape (n_inner, n_columns), float32
+        A matrix.
+
+    Returns
+    -------
+    largest : float
+        0 where there are no columns.
+    """
+    squares = np.einsum("ij,ij->j", B, B, dtype=np.float64)
+    return 1.0001 * float(np.sqrt(squares.max(initial=0.0)))
+
+
+Exact = Callable[[np.ndarray, np.ndarray], np.ndarray]  # from rows and columns to the scores of these cells
+
+
+class ProductScorer:
+    """Scores that are a known part plus a matrix product, exactly or, in half the time, roughly.
+
+    A call returns S(X) + A(X) B to the bits of `matmul_by_row`. `rough` computes the product in float32 and says by how
+    much it may be off, so that `rank_in_blocks` need compute only a few columns of each row exactly: the same ranking.
+
+    Parameters
+    ----------
+    known : callable
+        S: takes histories, returns a new (n_rows, n_columns) float32 array.
+    embed : callable
+        A: takes histories, returns a (n_rows, n_inner) float32 array.
+    B : ndarray of shape (n_inner, n_columns), float32
+        The common factor, from ``round_for_exact_sums(B, n_inner, axis=0)``.
+    largest : float
+        No column of B is longer: `largest_norm` of B, or of a matrix with more columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from skgnnrec.ranking import ProductScorer, rank_in_blocks
+    >>> B = np.array([[1, 0, 2], [0, 3, 1]], dtype=np.float32)
+    >>> score = ProductScorer(lambda X: np.zeros((X.shape[0], 3), dtype=np.float32), lambda X: X.toarray(), B, 3.2)
+    >>> X = sparse.csr_array(np.array([[1, 1]], dtype=np.float32))
+    >>> score(X)
+    array([[1., 3., 3.]], dtype=float32)
+    >>> rank_in_blocks(score, X, 2, n_columns=3)[0]
+    array([[1, 2]])
+    """
+
+    def __init__(
+        self,
+        known: Callable[[sparse.csr_array], np.ndarray],
+        embed: Callable[[sparse.csr_array], np.ndarray],
+        B: np.ndarray,
+        largest: float,
+    ) -> None:
+        self._known, self._embed, self._B, self._largest = known, embed, B, largest
+        self._add = exact_product(B)
+
+    def __call__(self, X: sparse.csr_array) -> np.ndarray:
+        """Return the scores.
+
+        Parameters
+        ----------
+        X : csr_array of shape (n_rows, n_items)
+            Histories.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_rows, n_columns), float32
+            A new array.
+        """
+        scores = self._known(X)
+        self._add(self._embed(X), scores)
+        return scores
+
+    def rough(self, X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray, Exact]:
+        """Return scores that are a little off.
+
+        Parameters
+        ----------
+        X : csr_array of shape (n_rows, n_items)
+            Histories.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_rows, n_columns), float32
+            A new array.
+        error : ndarray of shape (n_rows,), float64
+            By how much the product, without the addition, may be off in each row: a sum of n products in float32 is
+            off by at most n 2^-24 times the sum of their sizes, in whatever order it is taken.
+        exact : callable
+            Takes rows and columns, returns the scores of these cells as a call would.
+        """
+        B, n_inner = self._B, self._B.shape[0]
+        A = round_for_exact_sums(self._embed(X), n_inner, axis=1)
+        known = self._known(X)
+        scores = A @ B
+        scores += known
+        A = A.astype(np.float64)
+        # What underflows is lost besides.
+        error = 1.01 * n_inner * (EPSILON * self._largest * np.sqrt(np.einsum("ij,ij->i", A, A)) + TINY)
+
+        def exact(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+            products = np.einsum("ij,ij->i", A[rows], B.T[columns].astype(np.float64))
+            return (known[rows, columns] + products).astype(np.float32)
+
+        return scores, error, exact
+
+
+def _screened_top_k(
+    scores: np.ndarray, error: np.ndarray, exact: Exact, k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `top_k` and the scores that `exact` gives, and which rows are left out: too many columns come close.
+
+    Each of the k best rough scores is off by at most e, so k exact scores reach t - e with t the k-th; a column among
+    the k best is at least that good, and its rough score is t - 2e or more.
+    """
+    n_rows, n_columns = scores.shape
+    largest = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k :]
+    kth = largest[:, :1]
+    size = np.where(largest == -np.inf, 0, np.abs(largest)).max(axis=1)
+    margin = 2 * (error + 2.02 * EPSILON * size)  # either sum, of the known part and the product, is rounded
+    with np.errstate(invalid="ignore", over="ignore"):
+        bound = np.nextafter((kth - margin[:, None]).astype(np.float32), np.float32(-np.inf))
+        rows, columns = _split(scores >= np.maximum(bound, LOWEST), n_columns)
+    crowded = ~np.isfinite(margin) | (np.bincount(rows, minlength=n_rows) > CLOSE * k)
+    kept = ~crowded[rows]
+    rows, columns = rows[kept], columns[kept]
+    place = _rank_in_row(rows, n_rows)
+    found = np.full((n_rows, max(k, int(place.max(initial=0)) + 1)), -1, dtype=np.int64)
+    found[rows, place] = columns
+    values = np.full(found.shape, -np.inf, dtype=np.float32)
+    values[rows, place] = exact(rows, columns)
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1), crowded
+
+
 def rank_in_blocks(
     score: Callable[[sparse.csr_array], np.ndarray],
     X: sparse.csr_array,
@@ -177,7 +329,8 @@ def rank_in_blocks(
     Parameters
     ----------
     score : callable
-        Takes some rows of `X`, returns a new (n_rows, n_columns) float32 array of their scores.
+        Takes some rows of `X`, returns a new (n_rows, n_columns) float32 array of their scores. A `ProductScorer` is
+        asked for rough scores first.
     X : csr_array of shape (n_users, n_items)
         The histories.
     k : int
@@ -198,20 +351,47 @@ def rank_in_blocks(
     columns = np.full((n_users, k), -1, dtype=np.int64)
     scores = np.full((n_users, k), -np.inf, dtype=np.float32)
 
+    rough = getattr(score, "rough", None) if n_columns > max(k, MANY_COLUMNS * k) else None
+
     def rank(start: int) -> None:
         rows = slice(start, start + block)
-        block_scores = score(X[rows] if n_users > block else X)
-        if seen is not None:
-            marked = seen[rows] if n_users > block else seen
-            block_scores[np.repeat(np.arange(marked.shape[0]), np.diff(marked.indptr)), marked.indices] = -np.inf
-        columns[rows] = top_k(block_scores, k)
-        padded = columns[rows] < 0
-        scores[rows] = np.take_along_axis(block_scores, np.where(padded, 0, columns[rows]), axis=1) if n_columns else 0
-        scores[rows][padded] = -np.inf
+        histories = X[rows] if n_users > block else X
+        marked = None if seen is None else (seen[rows] if n_users > block else seen)
+        if rough is None:
+            columns[rows], scores[rows] = _rank_exactly(score, histories, marked, k)
+            return
+        block_scores, error, exact = rough(histories)
+        _leave_out(marked, block_scores)
+        columns[rows], scores[rows], crowded = _screened_top_k(block_scores, error, exact, k)
+        if crowded.any():
+            left = start + np.flatnonzero(crowded)
+            marked = None if marked is None else marked[crowded]
+            columns[left], scores[left] = _rank_exactly(score, histories[crowded], marked, k)
 
     block = _block_rows(n_users, n_columns)
     map_in_threads(rank, range(0, n_users, block))
     return columns, scores
+
+
+def _rank_exactly(
+    score: Callable[[sparse.csr_array], np.ndarray], X: sparse.csr_array, seen: sparse.csr_array | None, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of the k best scores of each row, and these."""
+    scores = score(X)
+    _leave_out(seen, scores)
+    columns = top_k(scores, k)
+    if not scores.shape[1]:
+        return columns, np.full(columns.shape, -np.inf, dtype=np.float32)
+    padded = columns < 0
+    values = np.take_along_axis(scores, np.where(padded, 0, columns), axis=1)
+    values[padded] = -np.inf
+    return columns, values
+
+
+def _leave_out(seen: sparse.csr_array | None, scores: np.ndarray) -> None:
+    """Set what is seen to -inf."""
+    if seen is not None:
+        scores[np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr)), seen.indices] = -np.inf
 
 
 def _block_rows(n_users: int, n_columns: int) -> int:

@@ -190,3 +190,68 @@ def test_rounding_in_float32_is_that_in_float64(scale, axis):
     rounded = round_for_exact_sums(A, 300, axis)
     assert rounded.dtype == np.float32
     assert_array_equal(rounded, (np.rint(A / quantum) * quantum).astype(np.float32))
+
+
+def product_scorer(n_inner, n_columns, scale=1.0, copies=1):
+    """Return a scorer of histories with n_inner items; columns come in copies, which tie."""
+    B = np.repeat(normal(n_inner, n_columns, seed=1), copies, axis=1) * np.float32(scale)
+    B = round_for_exact_sums(B, n_inner, axis=0)
+    known = np.repeat(normal(n_inner, n_columns, seed=2), copies, axis=1)
+    return ranking.ProductScorer(lambda X: X @ known, lambda X: X.toarray(), B, ranking.largest_norm(B))
+
+
+@pytest.fixture
+def rough_from_the_first_column(monkeypatch):
+    """Screen lists of any length, and count the rows that are scored as a whole."""
+    whole = []
+    exactly = ranking._rank_exactly
+    monkeypatch.setattr(ranking, "MANY_COLUMNS", 0)
+    monkeypatch.setattr(
+        ranking, "_rank_exactly", lambda score, X, *a: whole.append(X.shape[0]) or exactly(score, X, *a)
+    )
+    return whole
+
+
+@pytest.mark.parametrize("copies", [1, 3, 40])
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
+@pytest.mark.parametrize("k", [1, 7])
+def test_rough_scores_do_not_change_the_ranking(rough_from_the_first_column, copies, scale, k):
+    X = sparse.random_array((90, 24), density=0.3, random_state=0, dtype=np.float32, format="csr")
+    score = product_scorer(24, 50, scale, copies)
+    seen = sparse.random_array((90, 50 * copies), density=0.2, random_state=1, format="csr")
+    found, values = rank_in_blocks(score, X, k, n_columns=50 * copies, seen=seen)
+    # 40 copies tie, more than may be told apart; and an empty history ties everywhere.
+    is_screened = sum(rough_from_the_first_column) < 45
+    assert is_screened == (copies < ranking.CLOSE)
+    expected, expected_values = rank_in_blocks(score.__call__, X, k, n_columns=50 * copies, seen=seen)
+    assert_array_equal(found, expected)
+    assert_array_equal(values, expected_values)
+
+
+def test_rough_scores_are_off_by_no_more_than_they_say():
+    X = sparse.random_array((200, 300), density=0.5, random_state=0, dtype=np.float32, format="csr")
+    B = round_for_exact_sums(normal(300, 80), 300, axis=0)
+    nothing = lambda X: np.zeros((X.shape[0], 80), dtype=np.float32)  # noqa: E731  a scorer without a known part
+    score = ranking.ProductScorer(nothing, lambda X: X.toarray(), B, ranking.largest_norm(B))
+    scores, error, exact = score.rough(X)
+    off = np.abs(scores - X.toarray().astype(np.float64) @ B)
+    assert off.max() > 0
+    assert (off.max(axis=1) <= error).all()
+    rows, columns = np.nonzero(scores > 1)
+    assert_array_equal(exact(rows, columns), score(X)[rows, columns])
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 3e38])
+def test_rough_scores_beyond_float32_are_left_to_exact_ones(rough_from_the_first_column, value):
+    known = np.zeros((2, 30), dtype=np.float32)
+    known[0, 3] = value
+    score = ranking.ProductScorer(lambda X: known[: X.shape[0]].copy(), lambda X: X.toarray(), normal(4, 30), 1e38)
+    rank_in_blocks(score, sparse.csr_array(np.ones((2, 4), dtype=np.float32)), 3, n_columns=30)
+    assert sum(rough_from_the_first_column) >= 1
+
+
+def test_fewer_columns_than_asked_for_are_scored_exactly(rough_from_the_first_column):
+    X = sparse.csr_array(np.eye(4, dtype=np.float32))
+    found, _ = rank_in_blocks(product_scorer(4, 3), X, 5, n_columns=3)
+    assert rough_from_the_first_column == [4]
+    assert (found[:, 3:] == -1).all()

@@ -17,7 +17,7 @@ from skgnnrec._validation import check_interactions, column_ids
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import ItemAlignmentError
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
-from skgnnrec.ranking import rank_in_blocks
+from skgnnrec.ranking import Exact, rank_in_blocks
 from skgnnrec.recommenders._item_vectors import ItemVectors
 
 __all__ = ["BaseRecommender", "Scorer"]
@@ -396,15 +396,8 @@ class BaseRecommender(
 
     def _scorer(self, columns: np.ndarray | None) -> Scorer:
         """Return a function that scores fitted items; who has no history gets what most users have."""
-        score_histories = self._item_scorer(columns)
         popularity = self._popularity[slice(None) if columns is None else columns]
-
-        def score(X: sparse.csr_array) -> np.ndarray:
-            scores = score_histories(X)
-            scores[np.diff(X.indptr) == 0] = popularity
-            return scores
-
-        return score
+        return ScorerOrPopularity(self._item_scorer(columns), popularity)
 
     def _catalog_candidates(self, catalog: ItemCatalog) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
         """Score a catalog's items: those of the fit, recognised by id, as such, the others by their data."""
@@ -432,6 +425,31 @@ class BaseRecommender(
                 f"it needs items=ItemCatalog(...) and {self._how_to_read_items}."
             )
         return self._item_vectors.transform(catalog)
+
+
+class ScorerOrPopularity:
+    """Score histories; who has none gets what most users have."""
+
+    def __init__(self, score: Scorer, popularity: np.ndarray) -> None:
+        self._score, self._popularity = score, popularity
+        self._rough_score = getattr(score, "rough", None)
+        self.rough = None if self._rough_score is None else self._rough
+
+    def __call__(self, X: sparse.csr_array) -> np.ndarray:
+        scores = self._score(X)
+        scores[np.diff(X.indptr) == 0] = self._popularity
+        return scores
+
+    def _rough(self, X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray, Exact]:
+        assert self._rough_score is not None
+        scores, error, exact_score = self._rough_score(X)
+        is_empty = np.diff(X.indptr) == 0
+        scores[is_empty], error[is_empty] = self._popularity, 0
+
+        def exact(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+            return np.where(is_empty[rows], self._popularity[columns], exact_score(rows, columns))
+
+        return scores, error, exact
 
 
 def count_users(X: sparse.csr_array) -> np.ndarray:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_memory
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import SimilarityGraph, low_pass_factors, sharpened_cooccurrence
-from skgnnrec.ranking import exact_product, round_for_exact_sums
+from skgnnrec.ranking import ProductScorer, largest_norm, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender, Scorer
 
 __all__ = ["GraphFilterRecommender"]
@@ -160,6 +160,7 @@ class GraphFilterRecommender(BaseRecommender):
         weight = np.float32(self.low_pass_weight) * mass  # of a NumPy float64, the product would be one too
         self._projection, right = factors(X, key, n_components, self.random_state)
         self.item_embedding_ = round_for_exact_sums(weight * right, n_components, axis=0).T
+        self._largest = largest_norm(self.item_embedding_.T)
         self._similarity: SimilarityGraph | None = None
         if vectors is not None:
             self._similarity = memory.cache(SimilarityGraph)(vectors, self.n_neighbors)
@@ -171,14 +172,7 @@ class GraphFilterRecommender(BaseRecommender):
         if not self._n_features_out:
             return spread
         embedding = self.item_embedding_ if columns is None else self.item_embedding_[columns]
-        add_low_pass = exact_product(embedding.T)
-
-        def score(X: sparse.csr_array) -> np.ndarray:
-            scores = spread(X)
-            add_low_pass(X @ self._projection, scores)
-            return scores
-
-        return score
+        return ProductScorer(spread, self._embed, embedding.T, self._largest)
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         assert self._similarity is not None  # _vectors_of refuses new items without it

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from skgnnrec import GraphFilterRecommender, ItemCatalog
+from skgnnrec import GraphFilterRecommender, ItemCatalog, ranking
 from skgnnrec.graph import _cooccurrence, _neighbors
 from skgnnrec.recommenders import _graph_filter
 
@@ -139,6 +139,21 @@ def test_a_dense_copy_of_a_full_graph_gives_the_same_bits(monkeypatch, dense, lo
     assert_array_equal(rec.recommend(many, 5)[0], items)
     assert_array_equal(rec.recommend(many, 5)[1], scores)
     assert copies.count((25, 25)) == 1
+
+
+def test_rough_scores_do_not_change_the_lists(monkeypatch, dense):
+    dense[:3] = 0  # who has no history gets what most users have
+    rec = GraphFilterRecommender().fit(dense)
+    expected = (
+        rec.recommend(dense, 4),
+        rec.recommend(dense, 4, items=[3, 1, 19, 4, 24, 8]),
+        rec.similar_items([2, 4], 3),
+    )
+    monkeypatch.setattr(ranking, "MANY_COLUMNS", 0)
+    found = rec.recommend(dense, 4), rec.recommend(dense, 4, items=[3, 1, 19, 4, 24, 8]), rec.similar_items([2, 4], 3)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_array_equal(ours[0], theirs[0])
+        assert_array_equal(ours[1], theirs[1])
 
 
 def test_values_weigh_the_history_and_not_the_fit(dense):
