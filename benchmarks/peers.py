@@ -35,6 +35,7 @@ N = 20  # items in a list
 LIMIT, LIMITS = 60, {"gowalla": 300}  # seconds of a fit and of all lists; trained graphs stop, others are ended
 SEARCH_SHARE = 0.1  # of the limit, for a trained candidate
 SEARCH_USERS = 4000
+LARGEST_SQUARE = 30_000  # items
 SHORT = 3.0  # seconds of fit and lists, below which a row is run in turn with others
 ROUNDS = 5
 
@@ -130,6 +131,7 @@ def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
     seconds = {"seconds": limit} if system.trained else {}
     try:
         task = TASKS[task_name]("test")
+        _refuse_squares(system, task)
         users = asked_users(task)
         with written(task_name, task, users, [system]) as folder, start(system, folder) as process:
             row["version"] = version_of(system.package)
@@ -150,6 +152,15 @@ def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
     except NoFigureError as failure:
         row["failed"] = str(failure)
     return row
+
+
+def _refuse_squares(system: System, task: Task) -> None:
+    """Refuse what would take most of an hour and of the machine's memory."""
+    n_items = task.history.shape[1]
+    if system.squares_items and n_items > LARGEST_SQUARE:
+        raise NoFigureError(
+            f"not run: inverts a matrix of {n_items} x {n_items}, {8 * n_items**2 / 1e9:.0f} GB in float64"
+        )
 
 
 def _takes_rows(system: System) -> bool:
@@ -208,6 +219,7 @@ def search(name: str, task_name: str, limit: float) -> dict[str, Any] | None:
     share = max(5.0, SEARCH_SHARE * limit)
     scores = []
     try:
+        _refuse_squares(system, task)
         with written(task_name, task, users, [system]) as folder, start(system, folder) as process:
             for candidate in system.candidates:
                 seconds = {"seconds": share} if system.trained else {}

@@ -28,6 +28,7 @@ class System:
     more: tuple[str, ...] = ("newcomers", "cold")  # what is run besides, each with a fit of its own
     trained: bool = False  # epochs until the limit, or until it stops by itself
     tasks: tuple[str, ...] | None = None  # None: all
+    squares_items: bool = False  # inverts a matrix of items by items
 
 
 def _ours(model: str, *candidates: dict[str, Any], text: bool = False, **others: Any) -> System:
@@ -70,10 +71,10 @@ SYSTEMS: dict[str, System] = {
     "filter": _ours("GraphFilterRecommender", *FILTERS, more=()),
     "filter + text, defaults": _ours("GraphFilterRecommender", text=True),
     "filter + text": _ours("GraphFilterRecommender", *FILTERS_WITH_TEXT, text=True, more=()),
-    "ridge, defaults": _ours("RidgeRecommender"),
-    "ridge": _ours("RidgeRecommender", *RIDGES, more=()),
-    "ridge + text, defaults": _ours("RidgeRecommender", text=True, encodes=True),
-    "ridge + text": _ours("RidgeRecommender", *RIDGES_WITH_TEXT, text=True, more=()),
+    "ridge, defaults": _ours("RidgeRecommender", squares_items=True),
+    "ridge": _ours("RidgeRecommender", *RIDGES, more=(), squares_items=True),
+    "ridge + text, defaults": _ours("RidgeRecommender", text=True, encodes=True, squares_items=True),
+    "ridge + text": _ours("RidgeRecommender", *RIDGES_WITH_TEXT, text=True, more=(), squares_items=True),
     "gnn, defaults": _ours("GNNRecommender", more=("newcomers",), trained=True),
     "gnn + text, defaults": _ours("GNNRecommender", text=True, more=("cold",), trained=True),
     "implicit ALS": _implicit(
@@ -106,7 +107,10 @@ SYSTEMS: dict[str, System] = {
         against="filter, defaults",
     ),
     "skrecsys EASE": _skrecsys(
-        "recommendation.EASE", *({"l2_reg": value} for value in (500.0, 50.0, 150.0, 1500.0)), against="ridge, defaults"
+        "recommendation.EASE",
+        *({"l2_reg": value} for value in (500.0, 50.0, 150.0, 1500.0)),
+        against="ridge, defaults",
+        squares_items=True,
     ),
     "skrecsys item-kNN": _skrecsys(
         "recommendation.ItemKNNRecommender",
