@@ -114,8 +114,7 @@ def test_pages_are_made_of_what_is_stored():
 
 
 def test_names_in_the_picture_do_not_cover_each_other():
-    import matplotlib as mpl
-
+    mpl = pytest.importorskip("matplotlib")
     before = mpl.get_backend()
     from picture import TITLES, accuracy_cost
 
