@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skgnnrec._holdout import row_of_each
 from skgnnrec.graph import inverse_power, normalize, normalized_history, user_scale
-from skgnnrec.ranking import matmul_by_row, round_for_exact_sums
+from skgnnrec.ranking import ProductScorer, largest_norm, round_for_exact_sums
 from skgnnrec.recommenders._base import Scorer
 
 __all__ = ["GraphAnswers", "popularity_bias"]
@@ -77,6 +77,7 @@ class GraphAnswers:
         self._item_degrees, self._layers = item_degrees, layers
         self.item_bias, self._new_item_bias = bias
         self.item_embedding = self.comparable(items)
+        self._largest = largest_norm(self.item_embedding.T)
         # The item's part of the edge weights is the same for every user.
         self._projection = None if layers is not None else inverse_power(item_degrees, 0.5)[:, None] * items
         if self._projection is not None:
@@ -156,22 +157,18 @@ class GraphAnswers:
     def item_scorer(self, columns: np.ndarray | None) -> Scorer:
         """Return a function from histories to scores of items of the fit; None stands for all of them."""
         chosen = slice(None) if columns is None else columns
-        return self._scorer(self.item_embedding[chosen], self.item_bias[chosen])
+        return self._scorer(self.item_embedding[chosen], self.item_bias[chosen], self._largest)
 
     def new_item_scorer(self, items: np.ndarray) -> Scorer:
         """Return a function from histories to scores of items that nobody has, (n_candidates, dim)."""
-        return self._scorer(self.comparable(items), np.float32(self._new_item_bias))
+        items = self.comparable(items)
+        return self._scorer(items, np.float32(self._new_item_bias), largest_norm(items.T))
 
-    def _scorer(self, items: np.ndarray, bias: np.ndarray | np.float32) -> Scorer:
-        factor = items.T.astype(np.float64)  # for exact sums
+    def _scorer(self, items: np.ndarray, bias: np.ndarray | np.float32, largest: float) -> Scorer:
+        def known(X: sparse.csr_array) -> np.ndarray:
+            return np.broadcast_to(bias, (X.shape[0], len(items))).astype(np.float32)
 
-        def score(X: sparse.csr_array) -> np.ndarray:
-            scores = np.zeros((X.shape[0], factor.shape[1]), dtype=np.float32)
-            matmul_by_row(self.embed(X), factor, out=scores)
-            scores += bias
-            return scores
-
-        return score
+        return ProductScorer(known, self.embed, items.T, largest)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

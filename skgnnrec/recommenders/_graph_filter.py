@@ -19,6 +19,7 @@ from skgnnrec.recommenders._base import BaseRecommender, Scorer
 __all__ = ["GraphFilterRecommender"]
 
 FULL_SHARE = 0.15  # of the cells of a graph, from which on dense products are faster than sparse ones
+DENSE_BYTES = 1 << 30  # of a dense copy at most
 MANY_USERS = 128  # that are worth a dense copy, which takes as long as scoring some of them
 
 
@@ -34,7 +35,7 @@ class GraphFilterRecommender(BaseRecommender):
     normalised graph of each item's nearest neighbours by its data, through which items that nobody has touched, and
     items outside the catalog, are reached. W is not formed dense: memory is that of the pairs of items that share
     a user, plus n_items · n_components. (Where such pairs are more than a seventh of all, ranking many users takes a
-    dense copy of them, for the time of the call.)
+    dense copy of them, of a gibibyte at most, for the time of the call.)
 
     Presets: GF-CF is ``degree_exponent=0.5, sharpness=1, n_components=256``; Turbo-CF is ``low_pass_weight=0``;
     ``text_weight=0`` leaves the item data out.
@@ -191,7 +192,8 @@ def _spreader(graph: sparse.csr_array) -> Scorer:
     Where a fair part of the graph is filled and many users ask, they share a dense copy of it: several times faster,
     and the same bits, since the entries of a history are added in the same order.
     """
-    is_full = graph.nnz > FULL_SHARE * math.prod(graph.shape)
+    n_cells = math.prod(graph.shape)
+    is_full = FULL_SHARE * n_cells < graph.nnz and 4 * n_cells <= DENSE_BYTES
     lock = Lock()
     copies: list[np.ndarray] = []
 
