@@ -67,8 +67,8 @@ EVALUATION = {
     "search": "40 candidates: a search with a cache against separate fits",
     "leak": "A ridge on MovieTweetings, with and without a leak",
 }
-
-
+EPOCHS = {"epochs": "Seconds of an epoch beside packages with the same models, Gowalla"}
+PROPAGATION = {"cpu": "Messages on Gowalla's graph: milliseconds, and bytes moved beside the copy bandwidth"}
 TEXT = {
     "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
     "cache": "Embedding a catalog with a cache file",
@@ -135,7 +135,41 @@ def growth_tables(growth: dict) -> list[str]:
     return [*lines, "", measured_on(growth["machine"])]
 
 
-def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dict, adapted: dict) -> str:
+def rating_summary(measured: dict) -> str:
+    """Return the sentence of the project's README about ratings."""
+    rows = {row["model"]: row["test"] for row in measured.get("splits", {}).get("ml-100k, u1", [])}
+    if not rows:
+        return ""
+    published = ", ".join(f"{name} {error:.3f}" for name, error in PUBLISHED_RATINGS["ml-100k, u1"].items())
+    return (
+        f"\n\nRatings of MovieLens 100K, u1.test, RMSE: `GNNRatingRegressor` {rows['GNN']:.3f}; biases alone "
+        f"{rows['biases']:.3f}; published {published}. {measured_on(measured['machine'])}"
+    )
+
+
+def epochs(measured: dict) -> dict:
+    """Return what epochs.py measured as rows of plain values."""
+    if not measured:
+        return {}
+    rows = []
+    for row in measured["rows"]:
+        values = {name: row[name] for name in ("model", "package", "version", "failed") if name in row}
+        for name in ("seconds_per_epoch", "ratio"):
+            if name in row:
+                values[name] = "{median} ({min}-{max})".format(**row[name])
+        rows.append(values)
+    return {"epochs": {"rows": rows, "machine": measured["machine"]}}
+
+
+def training(measured: dict) -> list[str]:
+    """Return the picture and the points of training.py."""
+    if not measured:
+        return []
+    lines = tables({"training": measured}, {"training": "Seconds of training on Gowalla, test part"})
+    return [*lines[:2], "", "![recall over seconds of training](training.png)", *lines[2:]]
+
+
+def details(results: dict) -> str:
     """Return every table of benchmarks/README.md."""
     parts = [measured_on(results["machine"])]
     for task, rows in results["tasks"].items():
@@ -144,8 +178,10 @@ def details(results: dict, growth: dict, measured: dict, rated: dict, texts: dic
         parts += [row_of([row.get(name, "") for name in columns]) for row in rows]
         parts += ["", "Published on this split: "] if task in PUBLISHED else []
         parts[-1] += "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED.get(task, {}).items())
-    parts += growth_tables(growth)
-    parts += tables(measured, EVALUATION) + ratings(rated) + tables(texts, TEXT) + tables(adapted, ADAPTATION)
+    parts += training(stored("training")) + tables(epochs(stored("epochs")), EPOCHS)
+    parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
+    parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
+    parts += tables(stored("text"), TEXT) + tables(stored("adaptation"), ADAPTATION)
     return "\n".join(parts)
 
 
@@ -170,7 +206,9 @@ if __name__ == "__main__":
     picture.main()
     beside = report_peers.summary(peers, TITLES, measured_on)
     more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
-    fill(HERE.parent / "README.md", "## Figures\n\n" + beside + summary(results) + more)
-    others = (stored(name) for name in ("growth", "evaluation", "ratings", "text", "adaptation"))
+    fill(
+        HERE.parent / "README.md",
+        "## Figures\n\n" + beside + summary(results) + rating_summary(stored("ratings")) + more,
+    )
     compared = report_peers.tables(peers, TITLES, measured_on) + report_peers.serving(serving, TITLES, measured_on)
-    fill(HERE / "README.md", "## Figures\n\n" + "\n".join([*compared, details(results, *others)]))
+    fill(HERE / "README.md", "## Figures\n\n" + "\n".join([*compared, details(results)]))
