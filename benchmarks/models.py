@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 SETTINGS = HERE / "settings.json"
 CACHE = HERE / ".cache"
 
+ALPHAREC = {"item_features": "mlp", "id_embedding": False, "keep_input": True, "temperature": 0.15, "n_negatives": 256}
 # name: (class, fixed parameters, uses texts, uses the chosen settings)
 MODELS = {
     "popularity": (PopularityRecommender, {}, False, False),
@@ -28,6 +29,7 @@ MODELS = {
     "gnn, defaults": (GNNRecommender, {}, False, False),
     "gnn + text, defaults": (GNNRecommender, {}, True, False),
     "gnn, text alone": (GNNRecommender, {"id_embedding": False}, True, False),
+    "gnn, AlphaRec setting": (GNNRecommender, ALPHAREC, True, False),
 }
 
 

@@ -61,7 +61,7 @@ def run_row(task_name: str, model_name: str) -> dict:
     if task.recent is not None:  # the same model, every interaction of a history counting the same
         flat = ranking_metrics(task.held_out, model.recommend(task.history, k)[0])
         row |= {f"recall@{k}, no recency": round(flat["recall"], 4), f"ndcg@{k}, no recency": round(flat["ndcg"], 4)}
-    if "text" in model_name:
+    if MODELS[model_name][2]:
         row["cold_recall@10"] = round(cold_recall(task, model), 4)
     return row
 

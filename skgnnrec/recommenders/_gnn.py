@@ -70,7 +70,7 @@ class GNNRecommender(BaseRecommender):
     Presets, as near to the papers as users without parameters allow (those with BPR do not reach their accuracy):
 
     - LightGCN [1]_: ``embedding_dim=64, keep_input=True, loss="bpr", learning_rate_init=1e-3, batch_size=2048``;
-    - XSimGCL [4]_: ``embedding_dim=64, n_layers=2, loss="bpr", contrast_weight=0.2, noise=0.2, temperature=0.15``;
+    - XSimGCL [4]_: the same, with ``keep_input=False, n_layers=2, contrast_weight=0.2, noise=0.2, temperature=0.15``;
     - AlphaRec [5]_: ``item_features="mlp", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
 
     Parameters
