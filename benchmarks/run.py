@@ -1,7 +1,8 @@
 """Fit and rank on the test parts, and write the figures to results.json.
 
-    python benchmarks/run.py [task ...]
+    python benchmarks/run.py [task ...] [--models name ...]
 
+With `--models` the other rows of a task stay as they are: each row says when it was measured.
 Each row runs in a process of its own, so that its peak memory is its own. Item vectors are computed before and not
 timed. `report.py` puts the figures into the pages.
 """
@@ -99,18 +100,20 @@ def cold_split(task: Task) -> tuple:
     return history, held_out, cold, users
 
 
-def run_task(task_name: str) -> list[dict]:
-    """Return the rows of a task, each from a process of its own."""
+def run_task(task_name: str, models: list[str]) -> list[dict]:
+    """Return the rows of some models on a task, each from a process of its own; those of the baselines come with all."""
     task = TASKS[task_name]("test")
     rows = []
     if task.texts is not None:
         before = time.perf_counter()
         embed(task_name, task)
         print(f"{task_name}: item vectors ready in {time.perf_counter() - before:.0f} s", flush=True)
-        rows += cold_baselines(task_name, task)
-    for model_name in ROWS[task_name]:
+        if models == ROWS[task_name]:
+            rows += cold_baselines(task_name, task)
+    for model_name in models:
         command = [sys.executable, __file__, "--row", task_name, model_name]
-        rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        rows.append({**row, "date": machine()["date"]})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -128,12 +131,14 @@ def machine() -> dict:
     }
 
 
-def main(names: list[str]) -> None:
-    """Run the tasks and keep the results of those not asked for."""
+def main(names: list[str], models: list[str]) -> None:
+    """Run the tasks and keep the results of what is not asked for."""
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {"tasks": {}}
     for name in names:
-        results["tasks"][name] = run_task(name)
+        chosen = [model for model in ROWS[name] if model in models] if models else ROWS[name]
+        kept = [row for row in results["tasks"].get(name, []) if models and row["model"] not in chosen]
+        results["tasks"][name] = kept + run_task(name, chosen)
         results["machine"] = machine()
         path.write_text(json.dumps(results, indent=2) + "\n")
 
@@ -142,4 +147,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--row"]:
         print(json.dumps(run_row(*sys.argv[2:4])))
     else:
-        main(sys.argv[1:] or list(TASKS))
+        words = [*sys.argv[1:], "--models"]
+        cut = words.index("--models")
+        main(words[:cut] or list(TASKS), words[cut + 1 : -1])
