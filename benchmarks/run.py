@@ -101,7 +101,7 @@ def cold_split(task: Task) -> tuple:
 
 
 def run_task(task_name: str, models: list[str]) -> list[dict]:
-    """Return the rows of some models on a task, each from a process of its own; those of the baselines come with all."""
+    """Return the rows of some models, each from a process of its own; where they are all, also the baselines."""
     task = TASKS[task_name]("test")
     rows = []
     if task.texts is not None:
