@@ -37,6 +37,12 @@ def measured_on(machine: dict) -> str:
     return f"Measured on {machine['date']}: {machine['machine']}; {versions}."
 
 
+def measured_when(results: dict) -> str:
+    """Return on what the rows of results.json were measured, and on which days."""
+    days = {row["date"] for rows in results["tasks"].values() for row in rows}
+    return measured_on({**results["machine"], "date": " and ".join(sorted(days))})
+
+
 def ranks(row: dict) -> tuple[str, str]:
     """Return the names of the recall and NDCG columns of a row."""
     recall = next(name for name in row if name.startswith("recall@"))
@@ -59,7 +65,7 @@ def summary(results: dict) -> str:
         for name, found, quality, *seconds in shown:
             lines.append(row_of([title, name, f"{found:.4f}", f"{quality:.4f}", *seconds]))
             title = ""
-    return "\n".join([*lines, "", measured_on(results["machine"])])
+    return "\n".join([*lines, "", measured_when(results)])
 
 
 EVALUATION = {
@@ -171,7 +177,7 @@ def training(measured: dict) -> list[str]:
 
 def details(results: dict) -> str:
     """Return every table of benchmarks/README.md."""
-    parts = [measured_on(results["machine"])]
+    parts = [measured_when(results)]
     for task, rows in results["tasks"].items():
         columns = list(dict.fromkeys(name for row in rows for name in row if name != "task"))
         parts += ["", f"### {TITLES[task]}", "", row_of(columns), "|---" * len(columns) + "|"]

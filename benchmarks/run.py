@@ -88,7 +88,8 @@ def cold_baselines(task_name: str, task: Task) -> list[dict]:
     for name, score in scores.items():
         ranked = cold[np.argsort(-score, axis=1, kind="stable")[:, :10]]
         recall = ranking_metrics(held_out[users], ranked)["recall"]
-        rows.append({"task": task_name, "model": name, "cold_recall@10": round(recall, 4)})
+        row = {"task": task_name, "model": name, "cold_recall@10": round(recall, 4)}
+        rows.append({**row, "date": machine()["date"]})
     return rows
 
 
