@@ -113,7 +113,7 @@ def accuracy_cost(results: dict) -> plt.Figure:
         axes.remove()
     for axes, name in zip(grid.ravel(), tasks, strict=False):
         draw_task(axes, TITLES[name], results["tasks"][name]["rows"])
-    grid[0, 0].legend(loc="lower right", fontsize=8)
+    grid[0, 0].legend(loc="upper left", fontsize=8)
     return figure
 
 
