@@ -52,11 +52,9 @@ def check_interactions(
             X = check_indices(X, input_name)
             if X.format == "coo" and X.dtype.kind in "biuf":
                 X = X.astype(np.float32)  # scipy sums duplicates on the way to CSR: int8 would wrap, bool lose count
-        if _is_as_fitted(X, estimator, reset):
-            pass  # a third of the time of serving one user
-        elif estimator is None:
+        if estimator is None:
             X = check_array(X, accept_sparse="csr", dtype=np.float32, input_name=input_name)
-        else:
+        elif reset or not _is_as_fitted(X, estimator):  # who serves one user waits for these checks
             X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32)
     X = _canonical(X, input_name)
     # After duplicates are summed, as some formats do it on conversion: a correction of -1 on 3 counts 2 in all of them.
@@ -64,12 +62,10 @@ def check_interactions(
     return X
 
 
-def _is_as_fitted(X: Any, estimator: BaseEstimator | None, reset: bool) -> bool:
+def _is_as_fitted(X: Any, estimator: BaseEstimator) -> bool:
     """Tell whether scikit-learn's checks would pass X on as it is: what does not fit in is for them to name."""
     return (
-        estimator is not None
-        and not reset
-        and not hasattr(estimator, "feature_names_in_")
+        not hasattr(estimator, "feature_names_in_")
         and sparse.issparse(X)
         and X.format == "csr"
         and X.dtype == np.float32

@@ -76,7 +76,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _split(mask: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return np.nonzero(mask), several times faster."""
+    """Return np.nonzero(mask), in less time."""
     return np.divmod(np.flatnonzero(mask), n_columns)
 
 
@@ -197,7 +197,7 @@ Exact = Callable[[np.ndarray, np.ndarray], np.ndarray]  # from rows and columns 
 
 
 class ProductScorer:
-    """Scores that are a known part plus a matrix product, exactly or, in half the time, roughly.
+    """Scores that are a known part plus a matrix product, exactly or, in less time, roughly.
 
     A call returns S(X) + A(X) B to the bits of `matmul_by_row`. `rough` computes the product in float32 and says by how
     much it may be off, so that `rank_in_blocks` need compute only a few columns of each row exactly: the same ranking.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -220,19 +221,15 @@ class BaseAdapter(
         return self._learning_rates[self.lora_rank is not None]
 
     def _checkpoint(self, training: Training, seed: int) -> Checkpoint | None:
-        from skgnnrec.training import Checkpoint, fingerprint
+        from skgnnrec.training import open_checkpoint
 
-        if self.checkpoint_dir is None:
-            return None
-        if not isinstance(self.random_state, Integral):
-            raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {self.random_state!r}.")
         steering = {**self.get_params(deep=False), **self._reader.get_params()}
         settings = [
             type(self).__name__,
             *(f"{name}={value}" for name, value in steering.items() if name not in ("embedder", "checkpoint_dir")),
         ]
-        start = [parameter.detach().cpu().numpy() for parameter in training.learner.parameters()]
-        return Checkpoint(self.checkpoint_dir, fingerprint([seed, *settings], [*training.data, *start]))
+        start = (parameter.detach().cpu().numpy() for parameter in training.learner.parameters())
+        return open_checkpoint(self.checkpoint_dir, self.random_state, [seed, *settings], chain(training.data, start))
 
     # What an adapter needs of its embedder it offers itself, so that one can stand on another.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -454,17 +455,11 @@ class GNNRecommender(BaseRecommender):
         )
 
     def _checkpoint(self, learner: RankingLearner, X: sparse.csr_array, seed: int) -> Checkpoint | None:
-        from skgnnrec.training import Checkpoint, fingerprint
+        from skgnnrec.training import open_checkpoint
 
-        if self.checkpoint_dir is None:
-            return None
-        if not isinstance(self.random_state, Integral):
-            raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {self.random_state!r}.")
-        inputs = learner.encoder.inputs
-        features = [] if inputs.features is None else [inputs.features.cpu().numpy()]
-        arrays = [X.indptr, X.indices, *features, *inputs.arrays().values()]
         settings = [seed, *(getattr(self, name) for name in STEERING)]
-        return Checkpoint(self.checkpoint_dir, fingerprint(settings, arrays))
+        arrays = chain((X.indptr, X.indices), learner.encoder.inputs.state())
+        return open_checkpoint(self.checkpoint_dir, self.random_state, settings, arrays)
 
     def _answers_of(self, encoder: GraphEncoder, X: sparse.csr_array) -> dict[str, Any]:
         """Return the fitted attributes that answers are made from."""

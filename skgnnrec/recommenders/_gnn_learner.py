@@ -13,6 +13,7 @@ from scipy import sparse
 from skgnnrec._holdout import row_of_each
 from skgnnrec.graph import MessagePassing, message_passing
 from skgnnrec.metrics import ndcg_at_k
+from skgnnrec.recommenders._base import count_users
 from skgnnrec.recommenders._gnn_answers import popularity_bias
 from skgnnrec.recommenders._gnn_model import GraphEncoder, Spread
 from skgnnrec.training import (
@@ -108,13 +109,12 @@ class RankingLearner:
         self._loss, self._batch_size = loss, batch_size
         self._n_negatives, self._negative_exponent = n_negatives, negative_exponent
         self._temperature, self._contrast_weight, self._noise = temperature, contrast_weight, noise
-        self._n_items = history.shape[1]
         self._seen = keys_of(history) if loss == "bpr" else np.zeros(0, dtype=np.int64)
-        self._popularity = np.bincount(history.indices, minlength=history.shape[1]).astype(np.float64)
+        self._popularity = count_users(history).astype(np.float64)
         # Items that nobody has are no negatives: they are new, not disliked.
         self._warm_columns = np.flatnonzero(self._popularity)
         self._warm = torch.tensor(self._warm_columns, device=self._device)
-        self._bias = torch.zeros(self._n_items, device=self._device)
+        self._bias = torch.zeros(history.shape[1], device=self._device)
         if loss == "softmax":
             bias, _ = popularity_bias(self._popularity, popularity_exponent, temperature)
             self._bias = torch.tensor(bias, device=self._device)
@@ -168,7 +168,7 @@ class RankingLearner:
         return F.normalize(vectors, dim=1) if self._loss == "softmax" else vectors
 
     def _interactions_with_rivals(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
-        asking, columns = self._seen[places] // self._n_items, self._history.indices[places]
+        asking, columns = self._seen[places] // self._history.shape[1], self._history.indices[places]
         users, rows = np.unique(asking, return_inverse=True)
         n_negatives = self._n_negatives or 1
         drawn = draw_unseen_items(asking, self._seen, self._popularity, self._negative_exponent, n_negatives, rng)

@@ -5,6 +5,7 @@ Users have no parameters. A user is what her history says, in the graph as in an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -153,6 +154,12 @@ class ItemInputs:
             return own
         mapped = self.mapped(self.features)
         return mapped if own is None else mapped + own
+
+    def state(self) -> Iterator[np.ndarray]:
+        """Yield the item vectors, where there are some, and what is learned."""
+        if self.features is not None:
+            yield self.features.cpu().numpy()
+        yield from self.arrays().values()
 
     def arrays(self) -> Arrays:
         """Return what is learned."""

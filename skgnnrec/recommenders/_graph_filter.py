@@ -189,7 +189,7 @@ class GraphFilterRecommender(BaseRecommender):
 def _spreader(graph: sparse.csr_array) -> Scorer:
     """Return a function from histories to histories · graph, dense.
 
-    Where a fair part of the graph is filled and many users ask, they share a dense copy of it: several times faster,
+    Where a fair part of the graph is filled and many users ask, they share a dense copy of it: faster,
     and the same bits, since the entries of a history are added in the same order.
     """
     n_cells = math.prod(graph.shape)

@@ -1,6 +1,6 @@
 """Training: losses, sampling, the loop and its checkpoints. Importing this imports torch."""
 
-from skgnnrec.training._checkpoint import Checkpoint, fingerprint
+from skgnnrec.training._checkpoint import Checkpoint, open_checkpoint
 from skgnnrec.training._estimators import train_estimator
 from skgnnrec.training._loop import train
 from skgnnrec.training._losses import (
@@ -30,9 +30,9 @@ __all__ = [
     "contrast_loss",
     "draw_items",
     "draw_unseen_items",
-    "fingerprint",
     "keys_of",
     "multiple_negatives_loss",
+    "open_checkpoint",
     "sampled_softmax_loss",
     "schedule_steps",
     "softmax_loss",

@@ -7,6 +7,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from skgnnrec.training._progress import Learner, Progress, put
 
-__all__ = ["Checkpoint", "fingerprint"]
+__all__ = ["Checkpoint", "open_checkpoint"]
 
 
 def fingerprint(settings: Sequence[Any], arrays: Iterable[np.ndarray]) -> str:
@@ -38,6 +39,39 @@ def fingerprint(settings: Sequence[Any], arrays: Iterable[np.ndarray]) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]
+
+
+def open_checkpoint(
+    folder: str | os.PathLike[str] | None, random_state: Any, settings: Sequence[Any], arrays: Iterable[np.ndarray]
+) -> Checkpoint | None:
+    """Return the checkpoint of a fit, None where no folder is asked for.
+
+    Parameters
+    ----------
+    folder : str, path-like or None
+        The parameter `checkpoint_dir` of an estimator.
+    random_state : object
+        Its parameter `random_state`.
+    settings : sequence of str, number, bool or None
+        What steers the training.
+    arrays : iterable of ndarray
+        The data and what training starts from; not read without a folder.
+
+    Returns
+    -------
+    checkpoint : Checkpoint or None
+        The checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is no int: another fit could not begin in the same way.
+    """
+    if folder is None:
+        return None
+    if not isinstance(random_state, Integral):
+        raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {random_state!r}.")
+    return Checkpoint(folder, fingerprint(settings, arrays))
 
 
 class Checkpoint:

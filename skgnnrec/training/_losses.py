@@ -196,8 +196,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
 def _dtype_of_products(items: torch.Tensor) -> torch.dtype:
     """Return bfloat16 where it is native and products take the time, else what the items have.
 
-    Its products are several times faster and move the gradient by a few thousandths; all that is summed over blocks
-    stays in single precision.
+    All that is summed over blocks stays in single precision.
     """
     if items.dtype != torch.float32 or len(items) < MANY_ITEMS:
         return items.dtype

@@ -473,4 +473,5 @@ def test_predictions_need_no_torch(small, tmp_path):
         "assert model.predict(X).shape == (5,)\n"
         "assert 'torch' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -6,7 +6,8 @@ import torch
 from numpy.testing import assert_array_equal
 
 from skgnnrec.exceptions import NonFiniteLossError
-from skgnnrec.training import Checkpoint, Progress, fingerprint, train
+from skgnnrec.training import Checkpoint, Progress, open_checkpoint, train
+from skgnnrec.training._checkpoint import fingerprint
 
 
 class Parabola:
@@ -175,3 +176,11 @@ def test_fingerprints_tell_settings_and_data_apart():
 
 def test_progress_without_epochs_has_not_stalled():
     assert not Progress().has_stalled(0.0, 1)
+
+
+def test_without_a_folder_nothing_is_read(tmp_path):
+    arrays = iter([np.zeros(3)])
+    assert open_checkpoint(None, None, ["a"], arrays) is None
+    assert open_checkpoint(tmp_path, 0, ["a"], arrays).path.stem == fingerprint(["a"], [np.zeros(3)])
+    with pytest.raises(ValueError, match="random_state must be an int to resume"):
+        open_checkpoint(tmp_path, None, ["a"], [])
