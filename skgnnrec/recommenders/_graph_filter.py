@@ -189,21 +189,22 @@ class GraphFilterRecommender(BaseRecommender):
 def _spreader(graph: sparse.csr_array) -> Scorer:
     """Return a function from histories to histories · graph, dense.
 
-    Where a fair part of the graph is filled and many users ask, they share a dense copy of it: faster,
-    and the same bits, since the entries of a history are added in the same order.
+    Where a fair part of the graph is filled and many users ask, they share a dense copy of it: faster, and the same
+    bits, since the entries of a history are added in the same order.
     """
     n_cells = math.prod(graph.shape)
     is_full = FULL_SHARE * n_cells < graph.nnz and 4 * n_cells <= DENSE_BYTES
     lock = Lock()
+    n_users = 0  # of all blocks so far: how a call is cut depends on the threads
     copies: list[np.ndarray] = []
 
     def spread(X: sparse.csr_array) -> np.ndarray:
-        if not is_full or X.shape[0] < MANY_USERS:
-            return (X @ graph).toarray()
+        nonlocal n_users
         with lock:
-            if not copies:
+            n_users += X.shape[0]
+            if is_full and n_users >= MANY_USERS and not copies:
                 copies.append(graph.toarray())
-        return X @ copies[0]
+        return X @ copies[0] if copies else (X @ graph).toarray()
 
     return spread
 
