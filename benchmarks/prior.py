@@ -77,7 +77,7 @@ def measure(split: str) -> list[dict]:
     model = GNNRecommender(max_iter=EPOCHS, early_stopping=False, popularity_exponent=0.0).fit(history)
     log_popularity = np.log1p(np.bincount(history.indices, minlength=history.shape[1]))
     for exponent in EXPONENTS:
-        model.item_bias_ = (model.temperature * exponent * log_popularity).astype(np.float32)
+        model.item_bias_[:] = model.temperature * exponent * log_popularity
         add(f"gnn, {EPOCHS} epochs", model.recommend(history, K)[0], popularity_exponent=exponent)
     return rows
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec._device import map_in_threads, n_threads
+from skgnnrec._top_k import CLOSE, best_columns, contenders, group_maxima, sort_entries
 
 __all__ = [
     "BLOCK_BYTES",
@@ -22,10 +23,8 @@ __all__ = [
 # One block of float32 scores; a thread holds about three times as much. Beyond 32 MiB the allocator gives memory back
 # at once, and every block pays for its pages again.
 BLOCK_BYTES = 1 << 24
-LOWEST = np.finfo(np.float32).min  # that is a score: below is what is not eligible
 EPSILON, TINY = 2.0**-24, 2.0**-126  # of float32: the relative error of a rounding, the smallest number it is true of
-MANY_COLUMNS = 300  # times as many as are asked for: then rough scores save more than exact ones of the best cost
-CLOSE = 4  # times as many columns as are asked for may be told apart exactly; a row with more is scored as a whole
+MANY_COLUMNS = 100  # times as many as are asked for: then rough scores save more than exact ones of the best cost
 ROW_CHUNK = 32
 COLUMN_CHUNK = 4096  # of a factor that is converted for few rows
 SMALLEST_EXPONENT = -149  # of float32
@@ -54,36 +53,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     >>> top_k(np.array([[0.1, 0.7, 0.7, -np.inf]], dtype=np.float32), 4)
     array([[ 1,  2,  0, -1]])
     """
-    n_rows, n_columns = scores.shape
-    if k > n_columns:
-        padding = np.full((n_rows, k - n_columns), -1, dtype=np.int64)
-        return np.hstack([top_k(scores, n_columns), padding]) if n_columns else padding
-    kth = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
-    # Which of several columns that tie with the k-th a selection returns is not defined: take the first ones.
-    rows, columns = _split(scores >= np.maximum(kth, LOWEST), n_columns)
-    tied = scores[rows, columns] == kth[rows, 0]
-    n_free = k - np.bincount(rows[~tied], minlength=n_rows)
-    fits = ~tied
-    fits[tied] = _rank_in_row(rows[tied], n_rows) < n_free[rows[tied]]
-    rows, columns = rows[fits], columns[fits]
-    place = _rank_in_row(rows, n_rows)
-    best = np.full((n_rows, k), -1, dtype=np.int64)
-    best[rows, place] = columns
-    values = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
-    values[rows, place] = scores[rows, columns]
-    # A row's columns are in order, and a stable sort leaves equal scores so.
-    return np.take_along_axis(best, np.argsort(-values, axis=1, kind="stable"), axis=1)
-
-
-def _split(mask: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return np.nonzero(mask), in less time."""
-    return np.divmod(np.flatnonzero(mask), n_columns)
-
-
-def _rank_in_row(rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return the place of each entry among the entries of its row, for entries sorted by row."""
-    counts = np.bincount(rows, minlength=n_rows)
-    return np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return best_columns(scores, k)[0]
 
 
 def round_for_exact_sums(A: np.ndarray, n_terms: int, axis: int) -> np.ndarray:
@@ -205,7 +175,7 @@ class ProductScorer:
     Parameters
     ----------
     known : callable
-        S: takes histories, returns a new (n_rows, n_columns) float32 array.
+        S: takes histories, returns a (n_rows, n_columns) float32 array; one that is not new is not writeable.
     embed : callable
         A: takes histories, returns a (n_rows, n_inner) float32 array.
     B : ndarray of shape (n_inner, n_columns), float32
@@ -251,6 +221,8 @@ class ProductScorer:
             A new array.
         """
         scores = self._known(X)
+        if not scores.flags.writeable:
+            scores = scores.copy()
         self._add(self._embed(X), scores)
         return scores
 
@@ -293,27 +265,19 @@ def _screened_top_k(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `top_k` and the scores that `exact` gives, and which rows are left out: too many columns come close.
 
-    Each of the k best rough scores is off by at most e, so k exact scores reach t - e with t the k-th; a column among
-    the k best is at least that good, and its rough score is t - 2e or more.
+    Each of the k best rough scores is off by at most e, so k exact scores reach t - e with t the k-th or less; a column
+    among the k best is at least that good, and its rough score is t - 2e or more.
     """
-    n_rows, n_columns = scores.shape
-    largest = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k :]
-    kth = largest[:, :1]
+    n_rows = scores.shape[0]
+    maxima = group_maxima(scores, k)
+    largest = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k :]
     size = np.where(largest == -np.inf, 0, np.abs(largest)).max(axis=1)
     margin = 2 * (error + 2.02 * EPSILON * size)  # either sum, of the known part and the product, is rounded
     with np.errstate(invalid="ignore", over="ignore"):
-        bound = np.nextafter((kth - margin[:, None]).astype(np.float32), np.float32(-np.inf))
-        rows, columns = _split(scores >= np.maximum(bound, LOWEST), n_columns)
-    crowded = ~np.isfinite(margin) | (np.bincount(rows, minlength=n_rows) > CLOSE * k)
-    kept = ~crowded[rows]
-    rows, columns = rows[kept], columns[kept]
-    place = _rank_in_row(rows, n_rows)
-    found = np.full((n_rows, max(k, int(place.max(initial=0)) + 1)), -1, dtype=np.int64)
-    found[rows, place] = columns
-    values = np.full(found.shape, -np.inf, dtype=np.float32)
-    values[rows, place] = exact(rows, columns)
-    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1), crowded
+        bound = np.nextafter((largest[:, 0] - margin).astype(np.float32), np.float32(-np.inf))
+        entries, crowded = contenders(scores, maxima, bound, CLOSE * k)
+    columns, values = sort_entries(entries, exact(*entries), n_rows, k)
+    return columns, values, crowded | ~np.isfinite(margin)
 
 
 def rank_in_blocks(
@@ -379,13 +343,7 @@ def _rank_exactly(
     """Return the columns of the k best scores of each row, and these."""
     scores = score(X)
     _leave_out(seen, scores)
-    columns = top_k(scores, k)
-    if not scores.shape[1]:
-        return columns, np.full(columns.shape, -np.inf, dtype=np.float32)
-    padded = columns < 0
-    values = np.take_along_axis(scores, np.where(padded, 0, columns), axis=1)
-    values[padded] = -np.inf
-    return columns, values
+    return best_columns(scores, k)
 
 
 def _leave_out(seen: sparse.csr_array | None, scores: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from skgnnrec import ranking
+from skgnnrec import _top_k, ranking
 from skgnnrec.ranking import PRODUCT_ROWS, ROW_CHUNK, matmul_by_row, rank_in_blocks, round_for_exact_sums, top_k
 
 few_values = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 0.5, 2.0])  # many ties
@@ -38,6 +38,37 @@ def test_top_k_is_a_stable_sort(scores, k):
 @given(hnp.arrays(np.float32, (5, 30), elements=st.floats(-1024, 1024, width=32)), st.integers(1, 30))
 def test_top_k_of_any_numbers(scores, k):
     assert_array_equal(top_k(scores, k), reference_top_k(scores, k))
+
+
+@given(
+    hnp.arrays(
+        np.float32, st.tuples(st.integers(0, 6), st.integers(1, 90)), elements=few_values | st.floats(-9, 9, width=32)
+    ),
+    st.integers(1, 4),
+    st.sampled_from([2, 3, 16]),
+    st.sampled_from([1, 4, 1000]),
+)
+def test_top_k_of_groups_of_columns_is_the_same(scores, k, group, close):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_top_k, "WIDE", 0)
+        patch.setattr(_top_k, "GROUP", group)
+        patch.setattr(_top_k, "CLOSE", close)
+        assert_array_equal(top_k(scores, k), reference_top_k(scores, k))
+
+
+def test_groups_of_columns_leave_few_to_look_at(monkeypatch):
+    monkeypatch.setattr(_top_k, "WIDE", 1000)
+    scores = normal(5, 1013)
+    maxima = _top_k.group_maxima(scores, 3)
+    assert maxima.shape == (5, 1013 // _top_k.GROUP + 1013 % _top_k.GROUP)
+    kth = np.sort(maxima, axis=1)[:, -3]
+    assert (kth <= np.sort(scores, axis=1)[:, -3]).all()
+    entries, crowded = _top_k.contenders(scores, maxima, kth, 100)
+    assert_array_equal(entries, np.nonzero(scores >= kth[:, None]))
+    assert not crowded.any()
+    (rows, _), crowded = _top_k.contenders(scores, maxima, np.where([1, 0, 1, 1, 1], kth, -9.0), 100)
+    assert_array_equal(crowded, [False, True, False, False, False])
+    assert 1 not in rows
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (0, 0), (1, 1)])
@@ -215,7 +246,10 @@ def rough_from_the_first_column(monkeypatch):
 @pytest.mark.parametrize("copies", [1, 3, 40])
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
 @pytest.mark.parametrize("k", [1, 7])
-def test_rough_scores_do_not_change_the_ranking(rough_from_the_first_column, copies, scale, k):
+@pytest.mark.parametrize("wide", [0, 1000])
+def test_rough_scores_do_not_change_the_ranking(rough_from_the_first_column, monkeypatch, copies, scale, k, wide):
+    monkeypatch.setattr(_top_k, "WIDE", wide)
+    monkeypatch.setattr(_top_k, "GROUP", 2)
     X = sparse.random_array((90, 24), density=0.3, random_state=0, dtype=np.float32, format="csr")
     score = product_scorer(24, 50, scale, copies)
     seen = sparse.random_array((90, 50 * copies), density=0.2, random_state=1, format="csr")

@@ -350,3 +350,16 @@ def test_memory_of_unknown_size_is_not_refused(monkeypatch):
 
 def test_available_memory_is_plausible():
     assert available_memory() is None or available_memory() > 1 << 26
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])
+def test_wide_indices_become_narrow_and_are_never_wrapped(kind):
+    parts = np.ones(2, np.float32), np.array([0, 3]), np.array([0, 1, 2])
+    X = kind(parts, shape=(2, 4))
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    checked = check_interactions(X)
+    assert checked.indices.dtype == checked.indptr.dtype == np.int32
+    assert X.indices.dtype == np.int64
+    X.indices[1] += 2**32  # 3 again, if it were cut
+    with pytest.raises(ValueError, match="is not a valid CSR matrix"):
+        check_interactions(X)

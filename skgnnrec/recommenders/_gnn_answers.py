@@ -166,7 +166,7 @@ class GraphAnswers:
 
     def _scorer(self, items: np.ndarray, bias: np.ndarray | np.float32, largest: float) -> Scorer:
         def known(X: sparse.csr_array) -> np.ndarray:
-            return np.broadcast_to(bias, (X.shape[0], len(items))).astype(np.float32)
+            return np.broadcast_to(bias, (X.shape[0], len(items)))
 
         return ProductScorer(known, self.embed, items.T, largest)
 

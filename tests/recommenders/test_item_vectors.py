@@ -123,6 +123,7 @@ def test_vectors_of_other_dimensions_are_refused():
 
 def test_sparse_vectors_too_large_for_memory_are_refused(monkeypatch):
     monkeypatch.setattr(_validation, "available_memory", lambda: 30)
+    monkeypatch.setattr(_validation, "SMALL", 0)
     with pytest.raises(ValueError, match=r"Dense item vectors from .*TfidfVectorizer.* TruncatedSVD"):
         encode(TITLES, TfidfVectorizer())
 

@@ -137,6 +137,7 @@ def test_a_ridge_too_weak_for_float32_is_named():
 
 def test_catalogs_beyond_the_memory_are_refused(monkeypatch, dense):
     monkeypatch.setattr(_validation, "available_memory", lambda: 7000)
+    monkeypatch.setattr(_validation, "SMALL", 0)
     with pytest.raises(MemoryLimitError, match=r"RidgeRecommender with 25 items needs .* GraphFilterRecommender"):
         RidgeRecommender().fit(dense)
 
