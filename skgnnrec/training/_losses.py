@@ -121,8 +121,8 @@ def contrast_loss(first: torch.Tensor, second: torch.Tensor, temperature: float)
     .. [1] J. Yu et al., "XSimGCL: Towards extremely simple graph contrastive learning for recommendation", TKDE 2023.
     """
     first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
-    cosines = first @ second.T / temperature
-    return (torch.logsumexp(cosines, dim=1) - cosines.diagonal()).mean()
+    own = (first * second).sum(dim=1) / temperature
+    return softmax_loss(first, second, own, torch.arange(len(own), device=own.device), temperature)
 
 
 def multiple_negatives_loss(
