@@ -73,6 +73,7 @@ EVALUATION = {
     "search": "40 candidates: a search with a cache against separate fits",
     "leak": "A ridge on MovieTweetings, with and without a leak",
 }
+PRIOR = {"prior": "How much popularity counts in the answers: Gowalla, parts held out of the training part"}
 EPOCHS = {"epochs": "Seconds of an epoch beside packages with the same models, Gowalla"}
 PROPAGATION = {"cpu": "Messages on Gowalla's graph: milliseconds, and bytes moved beside the copy bandwidth"}
 TEXT = {
@@ -184,7 +185,8 @@ def details(results: dict) -> str:
         parts += [row_of([row.get(name, "") for name in columns]) for row in rows]
         parts += ["", "Published on this split: "] if task in PUBLISHED else []
         parts[-1] += "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED.get(task, {}).items())
-    parts += training(stored("training")) + tables(epochs(stored("epochs")), EPOCHS)
+    parts += training(stored("training")) + tables({"prior": stored("prior")} if stored("prior") else {}, PRIOR)
+    parts += tables(epochs(stored("epochs")), EPOCHS)
     parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
     parts += tables(stored("text"), TEXT) + tables(stored("adaptation"), ADAPTATION)

@@ -23,15 +23,17 @@ from skgnnrec.metrics import ranking_metrics
 HERE = Path(__file__).parent
 K = 20
 CLOSED_FORMS = ["filter, no low-pass", "filter, defaults", "filter"]
-BPR = {"embedding_dim": 64, "loss": "bpr", "batch_size": 2048}
+LIGHTGCN = {"embedding_dim": 64, "keep_input": True}
+XSIMGCL = {"embedding_dim": 64, "n_layers": 2, "contrast_weight": 0.2, "noise": 0.2, "temperature": 0.15}
+BPR = {"loss": "bpr", "batch_size": 2048, "learning_rate_init": 1e-3}
 TRAINED = {
     "gnn, defaults": {},
-    "gnn, XSimGCL setting": {
-        **BPR, "n_layers": 2, "contrast_weight": 0.2, "noise": 0.2, "temperature": 0.15, "learning_rate_init": 1e-3,
-    },
-    "gnn, LightGCN setting": {**BPR, "keep_input": True, "learning_rate_init": 1e-3},
-}  # fmt: skip
-EVERY = {"gnn, defaults": 1, "gnn, XSimGCL setting": 2, "gnn, LightGCN setting": 5}  # epochs between two points
+    "gnn, LightGCN setting": LIGHTGCN,
+    "gnn, XSimGCL setting": XSIMGCL,
+    "gnn, LightGCN setting, BPR": {**LIGHTGCN, **BPR},
+    "gnn, XSimGCL setting, BPR": {**XSIMGCL, **BPR},
+}
+EVERY = {"gnn, LightGCN setting, BPR": 5}  # epochs between two points; 1 elsewhere
 
 
 class Curve:
@@ -58,7 +60,7 @@ class Curve:
         self.n_epochs += 1
         seconds = time.perf_counter() - self.began - self.ranking_s
         is_over = seconds > self.limit_s
-        if self.n_epochs % EVERY[self.name] == 0 or is_over:
+        if self.n_epochs % EVERY.get(self.name, 1) == 0 or is_over:
             before = time.perf_counter()
             self.rows.append(point(self.name, seconds, fitted_estimator, self.task, epoch=self.n_epochs))
             self.ranking_s += time.perf_counter() - before

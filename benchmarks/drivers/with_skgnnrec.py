@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from answers import Data, Driver, answer
+from answers import Data, Driver, answer, rows_of
 from scipy import sparse
 
 import skgnnrec
@@ -29,7 +29,7 @@ class Skgnnrec(Driver):
             self.about = {"epochs": int(self.model.n_iter_)}
 
     def lists(self, users: np.ndarray, n: int) -> np.ndarray:
-        return self.lists_of_rows(self.X[users], n)
+        return self.lists_of_rows(rows_of(self.X, users), n)
 
     def lists_of_rows(self, rows: sparse.csr_matrix, n: int) -> np.ndarray:
         items, _ = self.model.recommend(rows, n)  # *

@@ -68,11 +68,15 @@ class GNNRecommender(BaseRecommender):
     and j an item that u does not have [3]_. A step of the softmax reads whole users, about `batch_size` interactions;
     one of BPR as many random interactions.
 
-    Presets, as near to the papers as users without parameters allow (those with BPR do not reach their accuracy):
+    Presets, as near to the papers as users without parameters allow:
 
-    - LightGCN [1]_: ``embedding_dim=64, keep_input=True, loss="bpr", learning_rate_init=1e-3, batch_size=2048``;
-    - XSimGCL [4]_: the same, with ``keep_input=False, n_layers=2, contrast_weight=0.2, noise=0.2, temperature=0.15``;
+    - LightGCN [1]_: ``embedding_dim=64, keep_input=True``;
+    - XSimGCL [4]_: ``embedding_dim=64, n_layers=2, contrast_weight=0.2, noise=0.2, temperature=0.15``;
     - AlphaRec [5]_: ``item_features="mlp", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
+
+    The papers of the first two minimise BPR, ``loss="bpr", learning_rate_init=1e-3, batch_size=2048``. It asks that an
+    item stand before a random one, not before all, and needs hundreds of epochs for lists that the softmax has after
+    a few.
 
     Parameters
     ----------
