@@ -110,6 +110,17 @@ def test_contrast_of_a_view_with_itself_is_small_and_with_another_large():
     assert float(contrast_loss(nodes, nodes.flip(0), 0.1)) > 9
 
 
+def test_contrast_is_the_cross_entropy_of_finding_oneself():
+    generator = torch.Generator().manual_seed(0)
+    views = [torch.randn(6, 3, generator=generator, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    loss = contrast_loss(*views, 0.2)
+    first, second = (torch.nn.functional.normalize(view, dim=1) for view in views)
+    expected = torch.nn.functional.cross_entropy(first @ second.T / 0.2, torch.arange(6))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    for ours, theirs in zip(*(torch.autograd.grad(value, views) for value in (loss, expected)), strict=True):
+        assert_allclose(ours, theirs, atol=1e-12)
+
+
 @given(st.floats(0.1, 10.0), st.floats(0.1, 10.0))
 def test_contrast_knows_directions_only(a, b):
     generator = torch.Generator().manual_seed(0)
