@@ -18,6 +18,7 @@ from skgnnrec.recommenders._base import BaseRecommender, Scorer
 
 __all__ = ["GraphFilterRecommender"]
 
+ROWS_ENTRIES = 1 << 18  # of rows of the graph that are added up at once: what a processor keeps at hand
 FULL_SHARE = 0.15  # of the cells of a graph, from which on dense products are faster than sparse ones
 DENSE_BYTES = 1 << 30  # of a dense copy at most
 MANY_USERS = 128  # that are worth a dense copy, which takes as long as scoring some of them
@@ -178,7 +179,7 @@ class GraphFilterRecommender(BaseRecommender):
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         assert self._similarity is not None  # _vectors_of refuses new items without it
         edges = self._text_scale * self._similarity.join(vectors)
-        return lambda X: (X @ edges).toarray()
+        return lambda X: _add_rows(X, edges)
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         if not self._n_features_out:
@@ -204,9 +205,28 @@ def _spreader(graph: sparse.csr_array) -> Scorer:
             n_users += X.shape[0]
             if is_full and n_users >= MANY_USERS and not copies:
                 copies.append(graph.toarray())
-        return X @ copies[0] if copies else (X @ graph).toarray()
+        return X @ copies[0] if copies else _add_rows(X, graph)
 
     return spread
+
+
+def _add_rows(X: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
+    """Return histories · graph, dense: the bits of a sparse product, which would look for what is filled first.
+
+    The rows of the graph that histories name are copied, weighted and added up, a few histories at a time.
+    """
+    scores = np.empty((X.shape[0], graph.shape[1]), dtype=np.float32)
+    ends = np.append(0, np.cumsum(np.diff(graph.indptr)[X.indices], dtype=np.int64))[X.indptr]  # of each history
+    start = 0
+    while start < X.shape[0]:
+        stop = max(start + 1, int(np.searchsorted(ends, ends[start] + ROWS_ENTRIES, side="right")) - 1)
+        first, last = X.indptr[start], X.indptr[stop]
+        rows = graph[X.indices[first:last]]
+        rows.data *= np.repeat(X.data[first:last], np.diff(rows.indptr))
+        histories = (rows.data, rows.indices, rows.indptr[X.indptr[start : stop + 1] - first])
+        sparse.csr_array(histories, shape=(stop - start, graph.shape[1])).toarray(out=scores[start:stop])
+        start = stop
+    return scores
 
 
 # What caches keep, by a key for X.

@@ -3,6 +3,8 @@
 import joblib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
@@ -139,6 +141,18 @@ def test_a_dense_copy_of_a_full_graph_gives_the_same_bits(monkeypatch, dense, lo
     assert_array_equal(rec.recommend(many, 5)[0], items)
     assert_array_equal(rec.recommend(many, 5)[1], scores)
     assert copies.count((25, 25)) == 1
+
+
+@given(st.integers(0, 9), st.integers(1, 12), st.sampled_from([1, 20, 1 << 18]), st.integers(0, 5))
+def test_rows_of_the_graph_add_up_to_the_bits_of_a_product(n_users, n_items, entries, seed):
+    rng = np.random.default_rng(seed)
+    X, graph = (
+        sparse.random_array(shape, density=0.4, rng=rng, format="csr", dtype=np.float32)
+        for shape in ((n_users, n_items), (n_items, 7))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_graph_filter, "ROWS_ENTRIES", entries)
+        assert_array_equal(_graph_filter._add_rows(X, graph), (X @ graph).toarray())
 
 
 def test_rough_scores_do_not_change_the_lists(monkeypatch, dense):
