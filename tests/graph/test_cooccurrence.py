@@ -55,6 +55,7 @@ def test_cooccurrence_of_nobody():
 
 def test_cooccurrence_too_large_for_memory_is_refused(monkeypatch, dense):
     monkeypatch.setattr(_validation, "available_memory", lambda: 1000)
+    monkeypatch.setattr(_validation, "SMALL", 0)
     with pytest.raises(MemoryError, match=r"co-occurrence graph of 15 items needs .* Leave out the longest histories"):
         sharpened_cooccurrence(sparse.csr_array(dense), 0.5, 0.7)
 
