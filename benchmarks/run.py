@@ -121,8 +121,11 @@ def run_task(task_name: str, models: list[str]) -> list[dict]:
 
 def machine() -> dict:
     """Return what the figures were measured on."""
-    described = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in described if line.startswith("model name")), "?")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    described = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    # Names hide generations; what a processor computes in tells them apart.
+    vectors = next((name for name in ("avx512_bf16", "avx512f", "avx2") if name in described.get("flags", "")), "?")
+    cpu = f"{described.get('model name', '?')} ({vectors})"
     packages = {name: version(name) for name in ("skgnnrec", "numpy", "scipy", "scikit-learn", "torch")}
     return {
         "date": datetime.now(UTC).date().isoformat(),
