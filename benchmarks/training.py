@@ -80,10 +80,14 @@ def point(name: str, seconds: float, recommender: Any, task: Task, **more: Any) 
 
 def draw(rows: list[dict]) -> None:
     """Write training.png."""
+    import matplotlib.pyplot as plt
+
     from skgnnrec.inspection import AccuracyOverTimeDisplay
 
     columns = zip(*((row["model"], row["fit_s"], row[f"recall@{K}"]) for row in rows), strict=True)
-    display = AccuracyOverTimeDisplay.from_predictions(*columns, score_name=f"recall@{K} on Gowalla's test part")
+    _, ax = plt.subplots(figsize=(8, 4))
+    name = f"recall@{K} on Gowalla's test part"
+    display = AccuracyOverTimeDisplay.from_predictions(*columns, score_name=name, ax=ax)
     display.figure_.savefig(HERE / "training.png", dpi=120, bbox_inches="tight")
 
 
