@@ -131,6 +131,7 @@ def load_model(
 
 
 @lru_cache(maxsize=_N_KEPT_MODELS)
+@torch.inference_mode(mode=False)  # what is kept may be trained later, wherever it was asked for first
 def _load_once(
     source: str,
     revision: str | None,
