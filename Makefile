@@ -1,6 +1,6 @@
 # make demo    install everything into .venv and run examples/quickstart.py
 # make test    the same set-up, then lint and all tests against the installed wheel
-# make bench   measure everything beside other packages, which get environments of their own; an hour and a half
+# make bench   measure everything beside other packages, which get environments of their own; hours
 # make guard   say what has become slower, in a minute
 # make lint, make docs, make clean
 

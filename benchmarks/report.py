@@ -93,7 +93,7 @@ def tables(measured: dict, titles: dict[str, str]) -> list[str]:
     """Return the tables of what a script measured, each with its date."""
     lines = []
     for part, title in titles.items():
-        if part in measured:
+        if measured.get(part):
             rows = measured[part]["rows"]
             columns = list(dict.fromkeys(name for row in rows for name in row))
             lines += ["", f"### {title}", "", row_of(columns), "|---" * len(columns) + "|"]
@@ -185,7 +185,7 @@ def details(results: dict) -> str:
         parts += [row_of([row.get(name, "") for name in columns]) for row in rows]
         parts += ["", "Published on this split: "] if task in PUBLISHED else []
         parts[-1] += "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED.get(task, {}).items())
-    parts += training(stored("training")) + tables({"prior": stored("prior")} if stored("prior") else {}, PRIOR)
+    parts += training(stored("training")) + tables({"prior": stored("prior")}, PRIOR)
     parts += tables(epochs(stored("epochs")), EPOCHS)
     parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))

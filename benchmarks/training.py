@@ -104,7 +104,7 @@ def main(limit_s: float) -> None:
         recommender = GNNRecommender(**params, early_stopping=False, max_iter=40, n_iter_no_change=40)
         recommender.set_callbacks(curve).fit(task.history)
         rows += curve.rows
-    results = {"command": "python benchmarks/training.py", "machine": machine(), "rows": rows}
+    results = {"command": f"python benchmarks/training.py {limit_s:g}", "machine": machine(), "rows": rows}
     (HERE / "training.json").write_text(json.dumps(results, indent=2) + "\n")
     draw(rows)
 

@@ -12,35 +12,20 @@ CLOSE = 4  # times as many entries as are asked for may be told apart at once; a
 
 
 def best_columns(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the k largest scores of each row, best first, ties by position, and these scores.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_rows, n_columns), float32
-        The scores; columns at -inf are not eligible.
-    k : int
-        The number of columns to return, at least 1.
-
-    Returns
-    -------
-    columns : ndarray of shape (n_rows, k), int64
-        Column positions, -1 where a row has fewer than k eligible columns.
-    values : ndarray of shape (n_rows, k), float32
-        Their scores, -inf where there is no column.
-    """
+    """Return the columns of `ranking.top_k`, and their scores: float32, -inf where there is no column."""
     n_rows, n_columns = scores.shape
-    if n_rows <= FEW_ROWS or k > n_columns:
-        columns = np.full((n_rows, k), -1, dtype=np.int64)
-        values = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
-        alone = np.arange(n_rows)
-    else:
+    columns = np.full((n_rows, k), -1, dtype=np.int64)
+    values = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
+    k = min(k, n_columns)
+    if n_rows <= FEW_ROWS:
+        for row in range(n_rows if k else 0):
+            _sort_row(scores[row], columns[row, :k], values[row, :k])
+    elif k:
         maxima = group_maxima(scores, k)
-        kth = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k]
-        entries, crowded = contenders(scores, maxima, kth, CLOSE * k)
-        columns, values = sort_entries(entries, scores[entries], n_rows, k)
-        alone = np.flatnonzero(crowded)
-    for row in alone:
-        _sort_row(scores[row], columns[row], values[row])
+        entries, crowded = contenders(scores, maxima, _kth_largest(maxima, k), CLOSE * k)
+        columns[:, :k], values[:, :k] = sort_entries(entries, scores[entries], n_rows, k)
+        if crowded.any():
+            columns[crowded, :k], values[crowded, :k] = _sort_ties(scores[crowded], k)
     return columns, values
 
 
@@ -97,30 +82,38 @@ def contenders(
         Rows that are left out.
     """
     n_rows, n_columns = scores.shape
-    n_maxima = maxima.shape[1]
     bound = np.maximum(bound, LOWEST)
-    rows, columns = _split(maxima >= bound[:, None])
+    rows, columns, crowded = _uncrowded(*_split(maxima >= bound[:, None]), n_rows, most)
+    if maxima.shape[1] < n_columns:
+        rows, columns, too = _uncrowded(*_open_groups(scores, rows, columns, bound), n_rows, most)
+        crowded |= too
+    return (rows, columns), crowded
+
+
+def _uncrowded(
+    rows: np.ndarray, columns: np.ndarray, n_rows: int, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the entries of rows that have no more than `most` of them, and which rows have more."""
     crowded = np.bincount(rows, minlength=n_rows) > most
-    if n_maxima < n_columns:
-        if crowded.any():
-            kept = ~crowded[rows]
-            rows, columns = rows[kept], columns[kept]
-        n_groups = n_columns // GROUP
-        is_grouped = columns < n_groups
-        # The columns of the groups found, and among them those that reach the bound themselves.
-        of_groups = columns[is_grouped, None] + n_groups * np.arange(GROUP)
-        owners = np.repeat(rows[is_grouped], GROUP)
-        values = scores[owners, of_groups.ravel()]
-        kept = values >= bound[owners]
-        alone = n_groups * GROUP + columns[~is_grouped] - n_groups
-        rows = np.concatenate([owners[kept], rows[~is_grouped]])
-        columns = np.concatenate([of_groups.ravel()[kept], alone])
-        rows, columns = np.divmod(np.sort(rows * n_columns + columns), n_columns)
-        crowded |= np.bincount(rows, minlength=n_rows) > most
     if crowded.any():
         kept = ~crowded[rows]
         rows, columns = rows[kept], columns[kept]
-    return (rows, columns), crowded
+    return rows, columns, crowded
+
+
+def _open_groups(
+    scores: np.ndarray, rows: np.ndarray, groups: np.ndarray, bound: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns, in order, of the scores of some groups that reach the bound of their row."""
+    n_columns = scores.shape[1]
+    n_groups = n_columns // GROUP
+    is_alone = groups >= n_groups  # a column that fills no group
+    members = (groups[~is_alone, None] + n_groups * np.arange(GROUP)).ravel()
+    owners = np.repeat(rows[~is_alone], GROUP)
+    kept = scores[owners, members] >= bound[owners]
+    rows = np.concatenate([owners[kept], rows[is_alone]])
+    columns = np.concatenate([members[kept], groups[is_alone] + n_groups * (GROUP - 1)])
+    return np.divmod(np.sort(rows * n_columns + columns), n_columns)
 
 
 def sort_entries(
@@ -147,9 +140,8 @@ def sort_entries(
         Their scores, -inf where there is no column.
     """
     rows, columns = entries
-    counts = np.bincount(rows, minlength=n_rows)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = (n_rows, max(k, int(counts.max(initial=0))))
+    place = _place_in_row(rows, n_rows)
+    shape = (n_rows, max(k, int(place.max(initial=0)) + 1))
     found = np.full(shape, -1, dtype=np.int64)
     found[rows, place] = columns
     best = np.full(shape, -np.inf, dtype=values.dtype)
@@ -159,16 +151,37 @@ def sort_entries(
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(best, order, axis=1)
 
 
+def _kth_largest(values: np.ndarray, k: int) -> np.ndarray:
+    """Return the k-th largest value of each row."""
+    return np.partition(values, values.shape[1] - k, axis=1)[:, values.shape[1] - k]
+
+
 def _split(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return np.nonzero(mask), in less time."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 
 
+def _place_in_row(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return the place of each entry among the entries of its row, for entries sorted by row."""
+    counts = np.bincount(rows, minlength=n_rows)
+    return np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _sort_ties(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k best of rows in which many columns tie with the k-th: the first of these."""
+    n_rows, kth = len(scores), _kth_largest(scores, k)
+    rows, columns = _split(scores >= np.maximum(kth, LOWEST)[:, None])
+    tied = scores[rows, columns] == kth[rows]
+    n_free = k - np.bincount(rows[~tied], minlength=n_rows)
+    fits = ~tied
+    fits[tied] = _place_in_row(rows[tied], n_rows) < n_free[rows[tied]]
+    entries = rows[fits], columns[fits]
+    return sort_entries(entries, scores[entries], n_rows, k)
+
+
 def _sort_row(scores: np.ndarray, columns: np.ndarray, values: np.ndarray) -> None:
     """Put the best columns of one row and their scores into places that hold nothing yet."""
-    k = min(len(columns), len(scores))
-    if not k:
-        return
+    k = len(columns)
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]
     found = np.flatnonzero(scores >= max(kth, LOWEST))
     found = found[np.argsort(-scores[found], kind="stable")[:k]]

@@ -104,6 +104,7 @@ def check_indices(X: Any, input_name: str) -> Any:
 
 
 def _canonical(X: Any, input_name: str) -> sparse.csr_array:
+    # No object of the caller's: `check_indices` has made a view or a copy. What is cached about its format stays on it.
     X = X if isinstance(X, sparse.csr_array) else sparse.csr_array(X)
     if not X.has_canonical_format or not X.data.all():
         X = X.copy()
