@@ -1,6 +1,6 @@
 """How fast are texts embedded beside sentence-transformers, how close are the vectors, and what does a cache save?
 
-    python benchmarks/text.py [--quick]
+    python benchmarks/text.py [--quick] [speed] [cache]
 
 Needs ``pip install sentence-transformers``. Both sides have the same model (all-MiniLM-L6-v2), the same distinct texts
 and the same threads, and take turns: `SentenceTransformer.encode` with its defaults, `TextEmbedder.transform` without a
@@ -30,7 +30,7 @@ from tasks import TASKS
 from skgnnrec._device import limit_torch_threads, resolve_dtype
 from skgnnrec.text import TextEmbedder
 
-HERE = Path(__file__).parent
+RESULTS = Path(__file__).parent / "text.json"
 RUNS = 5
 # name: (task, texts that are drawn)
 SETS = {
@@ -101,6 +101,7 @@ def measure_speed(share: float, runs: int) -> list[dict[str, Any]]:
                 "texts": name,
                 "n": len(texts),
                 "dtype": dtype,
+                "runs": runs,
                 "texts/s": round(len(texts) / median(seconds[dtype])),
                 "sentence-transformers, texts/s": round(len(texts) / median(base)),
                 "times faster": round(median(ratios), 2),
@@ -141,17 +142,26 @@ def timed(embedder: TextEmbedder, texts: list[str]) -> float:
     return round(time.perf_counter() - before, 3)
 
 
-if __name__ == "__main__":
-    quick = "--quick" in sys.argv[1:]
+PARTS: dict[str, Callable[[float, int], list[dict[str, Any]]]] = {
+    "speed": measure_speed,
+    "cache": lambda share, runs: [measure_cache(task, share) for task in ("online_retail", "beauty")],
+}
+
+
+def main(parts: list[str], quick: bool) -> None:
+    """Measure parts and store them, unless they were measured with few texts."""
     share, runs = (0.1, 2) if quick else (1.0, RUNS)
-    with limit_torch_threads() as n_threads:
-        speed = measure_speed(share, runs)
-        cache = [measure_cache(task, share) for task in ("online_retail", "beauty")]
-    if not quick:
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for part in parts:
+        with limit_torch_threads() as n_threads:
+            rows = PARTS[part](share, runs)
         packages = {name: version(name) for name in ("transformers", "sentence-transformers")}
         on = machine() | packages | {"threads": str(n_threads)}
-        results = {
-            "speed": {"machine": on, "command": "python benchmarks/text.py", "runs": runs, "rows": speed},
-            "cache": {"machine": on, "command": "python benchmarks/text.py", "rows": cache},
-        }
-        (HERE / "text.json").write_text(json.dumps(results, indent=2) + "\n")
+        results[part] = {"machine": on, "command": f"python benchmarks/text.py {part}", "rows": rows}
+        if not quick:
+            RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    words = [word for word in sys.argv[1:] if word != "--quick"]
+    main(words or list(PARTS), quick="--quick" in sys.argv[1:])
