@@ -17,20 +17,24 @@ class Skrecsys(Driver):
         module, _, name = model.rpartition(".")
         cls = getattr(import_module(module), name)  # *
         pairs = np.column_stack(data.X.nonzero())  # *
-        if seconds is not None:  # as many epochs as there is time for
-            begin = time.perf_counter()
-            epoch_s = self._seconds(cls, pairs, parameters, 1)
+        if seconds is None:
+            self.model = cls(**parameters).fit(pairs)  # *
+            return
+        # As many epochs as there is time for: the first is timed, and is all of them where there is no time for more.
+        epoch_s = self._train(cls, pairs, parameters, 1)
+        if epoch_s < seconds / 2:
+            timing_s = epoch_s
             if epoch_s < seconds / 10:  # a good part of it is no epoch
-                epoch_s = max(1e-3, (self._seconds(cls, pairs, parameters, 3) - epoch_s) / 2)
-            self.not_counted = time.perf_counter() - begin
-            parameters["max_iter"] = int(np.clip(seconds / epoch_s, 1, parameters.get("max_iter", 100)))
-        self.model = cls(**parameters).fit(pairs)  # *
-        if seconds is not None:
-            self.about = {"epochs": int(self.model.n_iter_)}
+                three_s = self._train(cls, pairs, parameters, 3)
+                epoch_s, timing_s = max(1e-3, (three_s - epoch_s) / 2), epoch_s + three_s
+            self.not_counted = timing_s
+            self._train(cls, pairs, parameters, int(min(seconds / epoch_s, parameters.get("max_iter", 100))))
+        self.about = {"epochs": int(self.model.n_iter_)}
 
-    def _seconds(self, cls: Any, pairs: np.ndarray, parameters: dict[str, Any], epochs: int) -> float:
+    def _train(self, cls: Any, pairs: np.ndarray, parameters: dict[str, Any], epochs: int) -> float:
+        """Fit for some epochs and return the seconds."""
         before = time.perf_counter()
-        cls(**parameters | {"max_iter": epochs}).fit(pairs)
+        self.model = cls(**parameters | {"max_iter": epochs}).fit(pairs)
         return time.perf_counter() - before
 
     def lists(self, users: np.ndarray, n: int) -> np.ndarray:
