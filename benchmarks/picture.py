@@ -8,6 +8,7 @@ Nothing is measured here.
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -15,7 +16,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -36,7 +37,14 @@ SHORT = {
     "sentence-transformers + kNN": "text kNN (s.-transformers)",
     "scikit-learn TruncatedSVD": "scikit-learn SVD",
 }
-PLACES = [(6, 3), (6, -9), (-6, 3), (-6, -9), (0, 8), (0, -14), (6, 12), (6, -18), (-6, 12), (-6, -18)]  # points
+# Where names go, in points from their mark: beside it, then ever farther above and below.
+PLACES = [
+    (dx, dy)
+    for above, below in ((3, -9), (8, -14), (14, -20), (22, -28), (30, -36))
+    for dy in (above, below)
+    for dx in (6, -6, 0)
+]
+FAR = 14  # points from which on a line leads from the name to the mark
 LINES = {"filter": ("#0072B2", "-", "o"), "ridge": ("#D55E00", "--", "^")}
 FACTORS = (1, 2, 4, 8, 16)
 COSTS = {"fit_s": "seconds of the fit", "recommend_s": "seconds for all lists", "added_mib": "memory added, MiB"}
@@ -80,10 +88,13 @@ def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
     for name, x, y, is_ours in sorted(found, key=lambda point: -point[2]):
         best: tuple[float, Annotation] | None = None
         for dx, dy in PLACES:
-            style = {"fontsize": 7.5, "ha": "left" if dx > 0 else "right" if dx < 0 else "center"}
+            style: dict[str, Any] = {"fontsize": 7.5, "ha": "left" if dx > 0 else "right" if dx < 0 else "center"}
             color = OURS["color"] if is_ours else THEIRS["color"]
+            style["arrowprops"] = {"arrowstyle": "-", "lw": 0.5, "color": color} if abs(dy) >= FAR else None
             text = axes.annotate(name, (x, y), (dx, dy), textcoords="offset points", color=color, **style)
-            box = text.get_window_extent(renderer)
+            text.set_in_layout(False)
+            text.update_positions(renderer)
+            box = Text.get_window_extent(text, renderer)  # without the line
             outside = not (frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1)
             cost = sum(box.overlaps(other) for other in taken) + 3 * outside
             if best is None or cost < best[0]:
@@ -95,7 +106,7 @@ def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
             if cost == 0:
                 break
         assert best is not None
-        taken.append(best[1].get_window_extent(renderer))
+        taken.append(Text.get_window_extent(best[1], renderer))
 
 
 def accuracy_cost(results: dict) -> plt.Figure:
