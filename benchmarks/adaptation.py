@@ -1,12 +1,15 @@
 """Measure whether text models that learn further pay for their time; write the figures to adaptation.json.
 
-    python benchmarks/adaptation.py [settings] [online_retail] [beauty] [labels] [transfer]
+    python benchmarks/adaptation.py [settings] [online_retail] [beauty] [labels] [transfer] [--vectors name ...]
 
 - settings: what a few settings of the adapters give on validation parts; `CHOSEN` holds what came out.
 - online_retail, beauty: NDCG@10 of recommenders with item vectors from words, from MiniLM as it is, and from MiniLM
   adapted to the texts and to the interactions; of all items, and of cold items among themselves.
 - labels: how well a text tells its label, AUC of a logistic regression on the same vectors.
 - transfer: an encoder that learned on one catalog, asked in another with no item in common.
+
+With `--vectors`, for online_retail and beauty, the other rows of the part stay as they are: they are to be from the
+same machine, since rows say what they cost.
 """
 
 import json
@@ -36,8 +39,8 @@ from skgnnrec.datasets import load_movietweetings
 from skgnnrec.metrics import ndcg_at_k
 
 RESULTS = Path(__file__).parent / "adaptation.json"
-# Seeds of the training; the splits stay the same. An epoch on Amazon Beauty takes minutes: one seed, one epoch.
-SEEDS = {"online_retail": (0, 1, 2), "beauty": (0,)}
+# Seeds of the training; the splits stay the same. An epoch on Amazon Beauty takes 20 minutes of a processor: one.
+SEEDS = {"online_retail": (0, 1, 2), "beauty": (0, 1, 2)}
 EPOCHS: dict[str, dict[str, Any]] = {"online_retail": {}, "beauty": {"max_iter": 1}}
 RECOMMENDERS = {"ridge": RidgeRecommender, "filter": GraphFilterRecommender}
 TRIED = {
@@ -107,21 +110,25 @@ def measure_encoder(task: Task, name: str, seed: int, **settings: Any) -> dict[s
     return row
 
 
-def measure_task(task_name: str) -> Iterator[dict[str, Any]]:
+def measure_task(task_name: str, names: list[str]) -> Iterator[dict[str, Any]]:
     """Return the row of each encoder, the mean over the seeds, on the test part."""
     task = TASKS[task_name]("test")
-    for name in ENCODERS:
+    for name in names:
         seeds = SEEDS[task_name] if name != "MiniLM" else (0,)
         settings = EPOCHS[task_name] if name in CHOSEN else {}
-        found = pd.DataFrame([measure_encoder(task, name, seed, **settings) for seed in seeds])
-        scores = found[[column for column in found if "items" in column]]
-        spread = float((scores.max() - scores.min()).max())
-        yield {
-            "vectors": name,
-            **rounded(found.mean().to_dict()),
-            "seeds": len(seeds),
-            "largest spread over seeds": round(spread, 4),
-        }
+        yield {"vectors": name, **mean_of_seeds([measure_encoder(task, name, seed, **settings) for seed in seeds])}
+
+
+def mean_of_seeds(rows: list[dict[str, float]]) -> dict[str, Any]:
+    """Return the mean of each figure, and how far apart the seeds' scores are at most."""
+    found = pd.DataFrame(rows)
+    scores = found[[column for column in found if "items" in column]]
+    spread = float((scores.max() - scores.min()).max())
+    return {
+        **rounded(found.mean().to_dict()),
+        "seeds": len(rows),
+        "largest spread over seeds": round(spread, 4),
+    }
 
 
 def measure_settings() -> Iterator[dict[str, Any]]:
@@ -223,19 +230,28 @@ def rounded(row: dict[str, float]) -> dict[str, float]:
 
 PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "settings": measure_settings,
-    "online_retail": lambda: measure_task("online_retail"),
-    "beauty": lambda: measure_task("beauty"),
     "labels": measure_labels,
     "transfer": measure_transfer,
 }
 
 
-if __name__ == "__main__":
-    for part in sys.argv[1:] or list(PARTS):
-        rows = []
-        for row in PARTS[part]():
+def main(parts: list[str], names: list[str]) -> None:
+    """Measure parts, and store each row once it is there."""
+    for part in parts:
+        rows = measure_task(part, names or ENCODERS) if part in SEEDS else PARTS[part]()
+        found = [row for row in stored().get(part, {"rows": []})["rows"] if names and row["vectors"] not in names]
+        for row in rows:
             print(json.dumps(row), flush=True)
-            rows.append(row)
-            stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-            stored[part] = {"machine": machine(), "rows": rows}
-            RESULTS.write_text(json.dumps(stored, indent=2) + "\n")
+            found.append(row)
+            RESULTS.write_text(json.dumps(stored() | {part: {"machine": machine(), "rows": found}}, indent=2) + "\n")
+
+
+def stored() -> dict[str, Any]:
+    """Return what has been measured so far."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+if __name__ == "__main__":
+    words = [*sys.argv[1:], "--vectors"]
+    cut = words.index("--vectors")
+    main(words[:cut] or [*SEEDS, *PARTS], words[cut + 1 : -1])

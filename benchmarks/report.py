@@ -79,6 +79,7 @@ PROPAGATION = {"cpu": "Messages on Gowalla's graph: milliseconds, and bytes move
 TEXT = {
     "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
     "cache": "Embedding a catalog with a cache file",
+    "shared": "Embedding on cores that other processes use: waiting threads of OpenMP that spin or sleep",
 }
 ADAPTATION = {
     "online_retail": "Adapted text models: Online Retail, NDCG@10",

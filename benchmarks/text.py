@@ -1,14 +1,17 @@
 """How fast are texts embedded beside sentence-transformers, how close are the vectors, and what does a cache save?
 
-    python benchmarks/text.py [--quick] [speed] [cache]
+    python benchmarks/text.py [--quick] [speed] [cache] [shared]
 
 Needs ``pip install sentence-transformers``. Both sides have the same model (all-MiniLM-L6-v2), the same distinct texts
 and the same threads, and take turns: `SentenceTransformer.encode` with its defaults, `TextEmbedder.transform` without a
 cache in float32 and, where the processor computes in it, bfloat16. Cosines are with the float32 vectors of
 sentence-transformers. Then a cache file: the first time, again, and again in a new process, which loads no model.
+Then a machine whose cores other processes keep busy, with OpenMP's threads as they are and with threads that sleep when
+they wait.
 """
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -47,6 +50,15 @@ from skgnnrec.text import TextEmbedder
 TextEmbedder(sys.argv[1], cache=sys.argv[2]).fit_transform(json.load(sys.stdin))
 assert not any(name.startswith("transformers.models") for name in sys.modules)
 print(time.perf_counter() - before)
+"""
+BESIDE = """
+import json, sys, time
+from skgnnrec.text import TextEmbedder
+embedder, texts = TextEmbedder(sys.argv[1], device="cpu", cache=None).fit([]), json.load(sys.stdin)
+embedder.transform(texts[:64])
+cpu, clock = time.process_time(), time.perf_counter()
+embedder.transform(texts)
+print(time.process_time() - cpu, time.perf_counter() - clock)
 """
 
 
@@ -142,9 +154,45 @@ def timed(embedder: TextEmbedder, texts: list[str]) -> float:
     return round(time.perf_counter() - before, 3)
 
 
+def measure_shared(share: float, runs: int) -> list[dict[str, Any]]:
+    """Return a row for each number of other processes, which do nothing but compute, and policy of waiting."""
+    texts = draw_texts(share)["Online Retail, descriptions"]
+    rows = []
+    for others in (0, torch.get_num_threads(), 2 * torch.get_num_threads()):
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
+        seconds: dict[str, list[list[float]]] = {"default": [], "passive": []}
+        try:
+            for run in range(runs):
+                for policy in sorted(seconds, reverse=run % 2 == 1):
+                    seconds[policy].append(beside(texts, {} if policy == "default" else {"OMP_WAIT_POLICY": policy}))
+        finally:
+            for process in busy:
+                process.kill()
+        for policy, found in seconds.items():
+            cpu, clock = np.median(found, axis=0).round(2).tolist()
+            row = {"other processes": others, "OMP_WAIT_POLICY": policy, "n": len(texts), "runs": runs}
+            rows.append(row | {"s": clock, "cpu_s": cpu})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def beside(texts: list[str], settings: dict[str, str]) -> list[float]:
+    """Return the seconds of the processor and of the clock that a new process takes for texts."""
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE, str(get_model_path())],
+        input=json.dumps(texts),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | settings,
+    )
+    return [float(word) for word in done.stdout.split()]
+
+
 PARTS: dict[str, Callable[[float, int], list[dict[str, Any]]]] = {
     "speed": measure_speed,
     "cache": lambda share, runs: [measure_cache(task, share) for task in ("online_retail", "beauty")],
+    "shared": measure_shared,
 }
 
 
