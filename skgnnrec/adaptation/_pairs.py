@@ -72,9 +72,7 @@ class NeighborPairs:
 
     def __init__(self, interactions: sparse.csr_array, n_neighbors: int) -> None:
         n_texts = interactions.shape[0]
-        rows, columns, weights = (
-            _nearest(interactions, n_neighbors) if interactions.nnz else (np.zeros(0, np.int64),) * 3
-        )
+        rows, columns, weights = _nearest(interactions, n_neighbors)
         self.anchors = np.unique(rows)
         self._columns, self._ends = columns, np.cumsum(weights, dtype=np.float64)
         self._starts = np.searchsorted(rows, np.arange(n_texts + 1))
