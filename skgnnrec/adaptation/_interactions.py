@@ -182,8 +182,10 @@ class InteractionAdapter(BaseAdapter):
         if are_labels:
             y = _one_column_a_label(y)
         y = check_interactions(y, input_name="y")
-        if y.shape[0] != _num_samples(X):
-            raise ValueError(f"y must have one row a text, got {y.shape[0]} rows for {_num_samples(X)} texts.")
+        n_texts = _num_samples(X)
+        if y.shape[0] != n_texts:
+            hint = " Interactions are items by users here: pass the transpose." if y.shape[1] == n_texts else ""
+            raise ValueError(f"y must have one row a text, got {y.shape[0]} rows for {n_texts} texts.{hint}")
         return y, are_labels
 
     def _make_training(

@@ -73,7 +73,7 @@ class MaskedLMAdapter(BaseAdapter):
     loss_curve_ : list of float
         The mean loss of each epoch, in nats a hidden token.
     validation_scores_ : list of float
-        The negative loss on the held-out texts after each epoch.
+        The negative loss on the held-out texts after each epoch; none where no token of them could be hidden.
     n_iter_ : int
         The number of epochs.
     head_is_new_ : bool

@@ -26,7 +26,7 @@ class MaskedLMLearner:
     masked_lm : MaskedLM
         The encoder under its head.
     train, held_out : sequence of ndarray of int32
-        Token numbers of the texts; with none held out there are no scores.
+        Token numbers of the texts; with none held out, or no token of them hidden, there are no scores.
     mask_probability : float
         The share of tokens to be guessed.
     batch_size : int
@@ -53,7 +53,9 @@ class MaskedLMLearner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # the same tokens are hidden after every epoch
             blocks = _blocks_by_length(held_out, np.arange(len(held_out)), batch_size)
-            self._held_out = [self._hide([held_out[row] for row in block]) for block in blocks]
+            hidden = [self._hide([held_out[row] for row in block]) for block in blocks]
+        # Of a few short texts no token may be hidden, and a loss of nothing would look perfect.
+        self._held_out = hidden if any((batch["labels"] >= 0).any() for batch in hidden) else []
 
     def parameters(self) -> list[torch.Tensor]:
         """Return what is learned."""

@@ -106,6 +106,7 @@ def test_popular_texts_are_no_negatives_of_themselves(adapter, shelf):
     [
         (None, "requires y to be passed, but the target y is None"),
         (np.ones((59, 3)), "one row a text, got 59 rows for 60 texts"),
+        (np.ones((3, 60)), "got 3 rows for 60 texts. Interactions are items by users here: pass the transpose"),
         (np.ones(59), "one row a text, got 59 rows for 60 texts"),
         (-np.ones((60, 3)), "Negative values in data passed to y"),
         (np.full(60, np.nan), "y contains NaN"),

@@ -80,6 +80,10 @@ def test_a_batch_without_hidden_tokens_costs_nothing(embedder, shelf):
     assert float(loss.detach()) == 0.0
 
 
+def test_a_loss_of_nothing_is_no_score(embedder, shelf):
+    assert make_learner(embedder, shelf[0], held_out=[0, 1], mask_probability=1e-9).validate() is None
+
+
 def test_scores_do_not_depend_on_dropout_or_chance(embedder, shelf):
     learner = make_learner(embedder, shelf[0], held_out=range(20))
     scores = {learner.validate() for _ in range(3)}
