@@ -159,7 +159,7 @@ def measure_shared(share: float, runs: int) -> list[dict[str, Any]]:
     """Return a row for each number of other processes, which do nothing but compute, and policy of waiting."""
     texts = draw_texts(share)["Online Retail, descriptions"][:N_SHARED]
     rows = []
-    for others in (0, torch.get_num_threads(), 2 * torch.get_num_threads()):
+    for others in (0, torch.get_num_threads()):
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
         seconds: dict[str, list[list[float]]] = {"default": [], "passive": []}
         try:
