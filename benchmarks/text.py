@@ -140,9 +140,7 @@ def measure_cache(task: str, share: float) -> dict[str, Any]:
         cached = TextEmbedder(source, device="cpu", cache=path).fit([])
         row["first time, s"] = timed(cached, texts)
         row["again, s"] = timed(cached, texts)
-        command = [sys.executable, "-c", AGAIN, source, str(path)]
-        done = subprocess.run(command, input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True)
-        row["again in a new process, imports included, s"] = round(float(done.stdout), 3)
+        row["again in a new process, imports included, s"] = round(*in_new_process(AGAIN, texts, str(path)), 3)
         row["file, MiB"] = round(path.stat().st_size / 2**20, 1)
     print(json.dumps(row), flush=True)
     return row
@@ -165,7 +163,8 @@ def measure_shared(share: float, runs: int) -> list[dict[str, Any]]:
         try:
             for run in range(runs):
                 for policy in sorted(seconds, reverse=run % 2 == 1):
-                    seconds[policy].append(beside(texts, {} if policy == "default" else {"OMP_WAIT_POLICY": policy}))
+                    settings = {} if policy == "default" else {"OMP_WAIT_POLICY": policy}
+                    seconds[policy].append(in_new_process(BESIDE, texts, **settings))
         finally:
             for process in busy:
                 process.kill()
@@ -177,15 +176,11 @@ def measure_shared(share: float, runs: int) -> list[dict[str, Any]]:
     return rows
 
 
-def beside(texts: list[str], settings: dict[str, str]) -> list[float]:
-    """Return the seconds of the processor and of the clock that a new process takes for texts."""
+def in_new_process(program: str, texts: list[str], *arguments: str, **settings: str) -> list[float]:
+    """Return the seconds that a program prints; it is given the model and arguments, texts on its standard input."""
+    command = [sys.executable, "-c", program, str(get_model_path()), *arguments]
     done = subprocess.run(
-        [sys.executable, "-c", BESIDE, str(get_model_path())],
-        input=json.dumps(texts),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env=os.environ | settings,
+        command, input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True, env=os.environ | settings
     )
     return [float(word) for word in done.stdout.split()]
 

@@ -184,7 +184,8 @@ class InteractionAdapter(BaseAdapter):
         y = check_interactions(y, input_name="y")
         n_texts = _num_samples(X)
         if y.shape[0] != n_texts:
-            hint = " Interactions are items by users here: pass the transpose." if y.shape[1] == n_texts else ""
+            is_turned = y.shape[1] == n_texts and not are_labels
+            hint = " Interactions are items by users here: pass the transpose." if is_turned else ""
             raise ValueError(f"y must have one row a text, got {y.shape[0]} rows for {n_texts} texts.{hint}")
         return y, are_labels
 

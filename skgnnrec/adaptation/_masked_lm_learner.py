@@ -85,7 +85,7 @@ class MaskedLMLearner:
         self._masked_lm.model.eval()
         with torch.no_grad():
             parts = [self._masked_lm.loss(batch) for batch in self._held_out]
-        return -float(sum(total for total, _ in parts)) / max(1, sum(n_hidden for _, n_hidden in parts))
+        return -float(sum(total for total, _ in parts)) / sum(n_hidden for _, n_hidden in parts)
 
     def _hide(self, token_ids: Sequence[np.ndarray]) -> Any:
         return self._collate([{"input_ids": ids.tolist(), "attention_mask": [1] * len(ids)} for ids in token_ids])

@@ -108,6 +108,7 @@ def test_popular_texts_are_no_negatives_of_themselves(adapter, shelf):
         (np.ones((59, 3)), "one row a text, got 59 rows for 60 texts"),
         (np.ones((3, 60)), "got 3 rows for 60 texts. Interactions are items by users here: pass the transpose"),
         (np.ones(59), "one row a text, got 59 rows for 60 texts"),
+        ([f"kind {number % 60}" for number in range(61)], "got 61 rows for 60 texts.$"),
         (-np.ones((60, 3)), "Negative values in data passed to y"),
         (np.full(60, np.nan), "y contains NaN"),
         (np.full((60, 2), np.nan), "y contains NaN"),
