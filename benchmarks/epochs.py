@@ -1,11 +1,12 @@
-"""How long is an epoch of training on Gowalla, ours beside that of packages with the same models?
+"""Measure the seconds of a training epoch on Gowalla, and compare with packages that have the same models.
 
     python benchmarks/epochs.py [steps]
 
-RecBole's LightGCN and skrecsys' XSimGCL stand beside the settings of GNNRecommender of these names: same interactions,
-batch size, dimensions, threads and machine. Each peer has an environment of its own (`environments.py`). The two of a
-pair are started first; then they take portions of steps in turn, each some seconds long, in its own loop. An epoch is
-the time of a step times the steps of an epoch. `steps` fixes the portions.
+The LightGCN of RecBole and the XSimGCL of skrecsys are compared with the settings of `GNNRecommender` that have these
+names. Interactions, batch size, dimensions, threads and machine are the same. Each package runs in its own environment
+(`environments.py`). Both packages of a pair are started first. Then they take turns: each runs some steps in its own
+training loop for a few seconds. The seconds of an epoch are the seconds of a step times the number of steps. The
+argument `steps` fixes the number of steps per turn.
 """
 
 import json
@@ -24,7 +25,7 @@ from tasks import DATA
 HERE = Path(__file__).parent
 TRAIN = DATA / "gowalla" / "train.npz"
 BATCH, DIM, RATE = 2048, 64, 1e-3
-ROUNDS, PORTION_S, WARM_UP = 7, 8, 3  # portions of each package, the seconds of one, steps before the first
+ROUNDS, PORTION_S, WARM_UP = 7, 8, 3  # turns of each package, seconds of a turn, steps before the first turn
 
 
 @dataclass
@@ -34,11 +35,11 @@ class Entrant:
     package: str
     driver: str
     parameters: dict[str, Any]
-    says: str  # what an epoch is made of
+    says: str  # the operations of an epoch
 
 
 OURS = {"loss": "bpr", "embedding_dim": DIM, "batch_size": BATCH, "learning_rate_init": RATE, "n_negatives": 1}
-OURS["alpha"] = 1e-4 / BATCH  # theirs divide the penalty by the batch size
+OURS["alpha"] = 1e-4 / BATCH  # the other packages divide the penalty by the batch size
 PAIRS = {
     "LightGCN": [
         Entrant(
@@ -73,7 +74,7 @@ PAIRS = {
 
 
 class Runner:
-    """A process that has everything ready and takes the steps it is asked for."""
+    """A process that has prepared the training and runs steps on request."""
 
     def __init__(self, entrant: Entrant) -> None:
         python = environment(entrant.package)
@@ -90,20 +91,20 @@ class Runner:
         self.about = {"version": version_of(entrant.package), **self.answer()}
 
     def answer(self) -> dict[str, Any]:
-        """Return what the process says next."""
+        """Return the next answer of the process."""
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.log}: {(self.log.read_text().strip() or 'no answer').splitlines()[-1]}")
         return json.loads(line)
 
     def seconds(self, steps: int) -> float:
-        """Return the seconds of a step, the mean over so many."""
+        """Return the mean seconds of a step."""
         print(steps, file=self.process.stdin, flush=True)
         return self.answer()["seconds"] / steps
 
     def portion(self, steps_per_epoch: int) -> int:
-        """Return how many steps take PORTION_S, after the first ones."""
-        self.seconds(1)  # allocations
+        """Return the number of steps that take PORTION_S seconds, after the first steps."""
+        self.seconds(1)  # the first step allocates memory
         return max(WARM_UP, min(steps_per_epoch, round(PORTION_S / self.seconds(WARM_UP))))
 
     def stop(self) -> None:
@@ -112,7 +113,7 @@ class Runner:
 
 
 def compare(model: str, steps_per_epoch: int, fixed_steps: int | None) -> list[dict]:
-    """Return the rows of ours and the peer, and of their ratio."""
+    """Return the rows of both packages and the row of their ratio."""
     runners: dict[str, Runner] = {}
     rows: dict[str, dict] = {}
     for entrant in PAIRS[model]:
@@ -124,7 +125,7 @@ def compare(model: str, steps_per_epoch: int, fixed_steps: int | None) -> list[d
             rows[entrant.package]["failed"] = str(error)
     try:
         portions = {name: fixed_steps or runner.portion(steps_per_epoch) for name, runner in runners.items()}
-        seconds: dict[str, list[float]] = {name: [] for name in runners}  # of an epoch, in each round
+        seconds: dict[str, list[float]] = {name: [] for name in runners}  # of an epoch, for each turn
         for _ in range(ROUNDS):
             for name, runner in runners.items():
                 seconds[name].append(runner.seconds(portions[name]) * steps_per_epoch)
@@ -148,7 +149,7 @@ def compare(model: str, steps_per_epoch: int, fixed_steps: int | None) -> list[d
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Return median, least and greatest."""
+    """Return the median, the minimum and the maximum."""
     return {name: round(of(values), 2) for name, of in (("median", median), ("min", min), ("max", max))}
 
 

@@ -1,11 +1,10 @@
-"""Measure the metrics, the searches and the guard; write the figures to evaluation.json.
+"""Measure the metrics, parameter searches and leakage checks; write the figures to evaluation.json.
 
     python benchmarks/evaluation.py [metrics] [search] [leak]
 
-- metrics: do the ranking metrics agree with ranx (pip install ranx), and how long does either take on the lists of all
-  users of Gowalla?
-- search: what do 40 candidates that differ in the weights of the filter cost, in a search with a cache and one by one?
-- leak: what does a leak add to the score, and is it caught?
+- metrics: agreement with ranx (pip install ranx), and the time for the lists of all users of Gowalla.
+- search: the time of 40 candidates in a search with a cache, and as separate fits.
+- leak: the score with and without a leak, and the warnings.
 """
 
 import json
@@ -28,17 +27,17 @@ from tasks import TASKS, Task
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender
 from skgnnrec.exceptions import LeakageWarning
-from skgnnrec.metrics import JointScorer, ndcg_at, ranking_metrics, recall_at
+from skgnnrec.metrics import JointScorer, RankingScorer, ranking_metrics
 from skgnnrec.model_selection import SameUsers, check_leakage, split_interactions
 
 RESULTS = Path(__file__).parent / "evaluation.json"
-GRID = {"low_pass_weight": np.linspace(0.05, 0.4, 8).tolist(), "text_weight": [0.1, 0.2, 0.3, 0.6, 1.0]}
-N_SCORED = 2000  # users that a search is scored on
-N_SEPARATE = 40  # candidates that are fitted alone; fewer take a mean of fewer
+GRID = {"low_pass_weight": np.linspace(0.05, 0.4, 8).tolist(), "content_weight": [0.1, 0.2, 0.3, 0.6, 1.0]}
+N_SCORED = 2000  # users that are scored in a search
+N_SEPARATE = 40  # candidates that are fitted separately
 
 
 def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter, repeat: int = 1) -> tuple:
-    """Return the shortest time of some calls, and what the last one returned."""
+    """Return the shortest time of repeated calls and the result of the last call."""
     best = np.inf
     for _ in range(repeat):
         before = clock()
@@ -48,10 +47,10 @@ def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_coun
 
 
 def measure_metrics() -> list[dict[str, Any]]:
-    """Compare with ranx on the test part of Gowalla, the lists from the filter without its low-pass part."""
+    """Compare with ranx on the test part of Gowalla, with lists of the filter without its low-pass part."""
     import ranx
 
-    as_ranx(sparse.csr_array(np.eye(2)), np.eye(2, dtype=int))  # compiles
+    as_ranx(sparse.csr_array(np.eye(2)), np.eye(2, dtype=int))  # the first call compiles
     task = TASKS["gowalla"]("test")
     lists, _ = GraphFilterRecommender(low_pass_weight=0).fit(task.history).recommend(task.history, 100)
     users = np.flatnonzero(np.diff(task.held_out.indptr))
@@ -61,11 +60,11 @@ def measure_metrics() -> list[dict[str, Any]]:
         ours_s, ours = seconds(lambda k=k: ranking_metrics(held_out, lists, k=k), repeat=5)
         names = [f"{name}@{k}" for name in ours]
         build_s, (qrels, run) = seconds(lambda k=k: as_ranx(held_out, lists[:, :k]))
-        ranx.evaluate(qrels, run, names)  # compiles
+        ranx.evaluate(qrels, run, names)  # the first call compiles
         ranx_s, theirs = seconds(lambda n=names, q=qrels, r=run: ranx.evaluate(q, r, n), repeat=5)
         per_user = ranking_metrics(held_out, lists, k=k, average=False)["map"]
         n_held_out = np.diff(held_out.indptr)
-        # ranx divides average precision by all held-out items, ours by the most that a list can hold.
+        # ranx divides average precision by the number of held-out items, skgnnrec by min(that number, k).
         ours["map"] = float(np.mean(per_user * np.minimum(n_held_out, k) / n_held_out))
         row = {"users": len(users), "items": held_out.shape[1], "k": k, "metrics": ", ".join(ours)}
         row["largest difference"] = float(max(abs(ours[name] - theirs[f"{name}@{k}"]) for name in ours))
@@ -75,7 +74,7 @@ def measure_metrics() -> list[dict[str, Any]]:
 
 
 def as_ranx(held_out: sparse.csr_array, lists: np.ndarray) -> tuple[Any, Any]:
-    """Return truth and lists in the form of ranx."""
+    """Return held-out interactions and lists as objects of ranx."""
     from ranx import Qrels, Run
 
     ends = held_out.indptr
@@ -86,11 +85,11 @@ def as_ranx(held_out: sparse.csr_array, lists: np.ndarray) -> tuple[Any, Any]:
 
 
 def measure_search() -> list[dict[str, Any]]:
-    """Compare searches of 40 candidates that share their early work with fits that do not."""
+    """Compare searches with a cache with separate fits."""
     shop = TASKS["online_retail"]("validation")
-    # Without a cache of its own, so that fits alone pay for their vectors.
+    # Without its own cache, so that separate fits include the time of the vectors.
     encoder = text_embedder().set_params(cache=None)
-    with_text = GraphFilterRecommender(items=ItemCatalog(shop.texts), item_encoder=encoder)
+    with_text = GraphFilterRecommender(catalog=ItemCatalog(shop.texts), item_encoder=encoder)
     weights = {"low_pass_weight": np.linspace(0.02, 0.8, 40).tolist()}
     places = TASKS["gowalla"]("validation")
     return [
@@ -102,7 +101,7 @@ def measure_search() -> list[dict[str, Any]]:
 
 
 def compare_costs(name: str, model: Any, task: Task, grid: dict, n_separate: int = N_SEPARATE) -> dict[str, Any]:
-    """Return the seconds of both ways, the scores of which must be equal."""
+    """Return the seconds of a search and of separate fits. Both must give the same scores."""
     rng = np.random.default_rng(0)
     users = rng.permutation(np.flatnonzero(np.diff(task.held_out.indptr)))[:N_SCORED]
     is_scored = np.bincount(users, minlength=task.held_out.shape[0]).astype(np.float32)
@@ -142,10 +141,10 @@ def compare_costs(name: str, model: Any, task: Task, grid: dict, n_separate: int
 
 
 def measure_leak() -> list[dict[str, Any]]:
-    """Score a ridge on MovieTweetings as it should be, with the future in its fit, and on a split at random."""
+    """Score a ridge on MovieTweetings with a split by time, with the future in its fit, and with a random split."""
     task = TASKS["movietweetings"]("test")
     everything = sparse.csr_array(((task.history + task.held_out) > 0).astype(np.float32))
-    scorer = JointScorer([ndcg_at(10), recall_at(10)])
+    scorer = JointScorer([RankingScorer("ndcg", k=10), RankingScorer("recall", k=10)])
     random_past, random_future = split_interactions(everything, test_size=0.2, random_state=0)
     rows = []
     for name, train, past, future in (

@@ -1,10 +1,11 @@
-"""How time and memory grow with the users, the items and the interactions: 1x to 16x of each, the others fixed.
+"""Measure how time and memory grow with the number of users, items and interactions.
 
     python benchmarks/growth.py [--axis users|items|interactions] [--model NAME]
 
-With more users, everyone has as many interactions as before; with more items or more interactions there are as many
-users. Each size runs in a process of its own. The exponent is the slope of log cost over log size. The memory is what
-the fit and the ranking add to the data. `report.py` draws the picture.
+One number grows from 1x to 16x. With more users, each user has as many interactions as before. With more items or more
+interactions, the number of users is fixed. Each size is measured in a separate process. The exponent is the slope of
+the logarithm of the cost over the logarithm of the size. The memory is the memory of the fit and the ranking without
+the data. `report.py` draws the plot.
 """
 
 import argparse
@@ -29,7 +30,7 @@ USERS, ITEMS, PER_USER = 10_000, 2_500, 25
 FACTORS = (1, 2, 4, 8, 16)
 MODELS = {"filter": GraphFilterRecommender, "ridge": RidgeRecommender}
 AXES = ("users", "items", "interactions")
-LARGEST = {("ridge", "items"): 8}  # 16x, 40,000 items, is beyond what it is for: 12 bytes times their square
+LARGEST = {("ridge", "items"): 8}  # 16x is 40,000 items: more than a fit of 12 n_items² bytes can hold
 COSTS = ("fit_s", "recommend_s", "added_mib")
 
 
@@ -43,7 +44,7 @@ def make(axis: str, factor: int) -> sparse.csr_array:
 
 
 def measure(model_name: str, path: str) -> dict:
-    """Return seconds and memory of one size, in a process that has done nothing else."""
+    """Return the seconds and the memory of one size. The process must not have measured anything before."""
     X = sparse.csr_array(sparse.load_npz(path))
     forget_peak()
     base = peak_mib()

@@ -1,11 +1,11 @@
-"""Has something become slower? Operations of the package, in units of a reference operation on the same machine.
+"""Find operations that have become slower, in units of a reference operation on the same machine.
 
-    python benchmarks/guard.py            compare with guard.json; status 1 where something takes over 1.5 times as long
-    python benchmarks/guard.py --store    take what is measured as the new standard
+    python benchmarks/guard.py            compare with guard.json; exit status 1 if an operation takes 1.5 times as long
+    python benchmarks/guard.py --store    store the measured times as the new standard
 
-Each operation takes turns with the reference, which does what they do (products, sums over a sparse matrix, a
-selection) in NumPy and SciPy alone; the least of several runs counts, on one thread. So the noise of a machine and the
-speed of its processor cancel to a good part. What seems slower is measured again before it is reported.
+The reference consists of similar operations (products, sums over a sparse matrix, a selection) in NumPy and SciPy. The
+operation and the reference take turns on one thread, and the shortest of several runs counts. This reduces the
+influence of the processor and of other processes. Operations that seem slower are measured again.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from run import machine
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from skgnnrec import GNNRecommender, GraphFilterRecommender, ItemCatalog, RidgeRecommender, TableRecommender
+from skgnnrec import GNNRecommender, GraphFilterRecommender, ItemCatalog, LogRecommender, RidgeRecommender
 from skgnnrec.datasets import make_interactions
 from skgnnrec.metrics import ranking_metrics
 from skgnnrec.model_selection import paired_bootstrap, split_interactions
@@ -29,13 +29,13 @@ from skgnnrec.ranking import top_k
 STANDARD = Path(__file__).parent / "guard.json"
 RUNS, TRIES = 7, 3
 TOLERANCE = 1.5
-ONE_BY_ONE = 50  # users that are served one after the other
+ONE_BY_ONE = 50  # users in separate calls
 
 Operation = Callable[[], Any]
 
 
 def reference() -> Operation:
-    """Return the operation that the others are measured in."""
+    """Return the reference operation."""
     rng = np.random.default_rng(0)
     A = rng.standard_normal((400, 400)).astype(np.float32)
     S = sparse.random_array((1500, 1500), density=0.02, random_state=0, dtype=np.float32, format="csr")
@@ -50,15 +50,15 @@ def reference() -> Operation:
 
 
 def operations() -> dict[str, Operation]:
-    """Return what is watched."""
+    """Return the measured operations by name."""
     data = make_interactions(3000, 1200, n_interactions=60_000, random_state=0)
     X, log = data.interactions, data.events
     vectors = np.random.default_rng(0).standard_normal((1200, 64)).astype(np.float32)
     catalog = ItemCatalog(vectors)
     gnn = {"embedding_dim": 32, "max_iter": 1, "early_stopping": False, "device": "cpu"}
     fitted = {
-        "filter": GraphFilterRecommender(items=catalog).fit(X),
-        "ridge": RidgeRecommender(items=catalog).fit(X),
+        "filter": GraphFilterRecommender(catalog=catalog).fit(X),
+        "ridge": RidgeRecommender(catalog=catalog).fit(X),
         "gnn": GNNRecommender(**gnn).fit(X),
     }
     lists = fitted["ridge"].recommend(X, 20)[0]
@@ -66,10 +66,10 @@ def operations() -> dict[str, Operation]:
     past, future = split_interactions(X, random_state=0)
     per_user = {name: np.random.default_rng(i).random(3000) for i, name in enumerate("ab")}
     watched: dict[str, Operation] = {
-        "fit filter + vectors": lambda: GraphFilterRecommender(items=catalog).fit(X),
-        "fit ridge + vectors": lambda: RidgeRecommender(items=catalog).fit(X),
+        "fit filter + vectors": lambda: GraphFilterRecommender(catalog=catalog).fit(X),
+        "fit ridge + vectors": lambda: RidgeRecommender(catalog=catalog).fit(X),
         "fit gnn, one epoch": lambda: GNNRecommender(**gnn).fit(X),
-        "fit table of ridge": lambda: TableRecommender(RidgeRecommender(), user="user_id", item="item_id").fit(log),
+        "fit log of ridge": lambda: LogRecommender(RidgeRecommender(), user="user_id", item="item_id").fit(log),
         "top_k": lambda: top_k(scores, 20),
         "ranking_metrics": lambda: ranking_metrics(X, lists),
         "split_interactions": lambda: split_interactions(X, random_state=0),
@@ -86,7 +86,7 @@ def operations() -> dict[str, Operation]:
 
 
 def measure(operation: Operation, unit: Operation) -> float:
-    """Return the time of an operation in units of the reference; they take turns."""
+    """Return the time of an operation in units of the reference."""
     best = {"operation": np.inf, "unit": np.inf}
     for _ in range(RUNS):
         for name, call in (("unit", unit), ("operation", operation)):
@@ -97,7 +97,7 @@ def measure(operation: Operation, unit: Operation) -> float:
 
 
 def compare(watched: dict[str, Operation], unit: Operation, standard: dict[str, float]) -> list[str]:
-    """Return what has become slower, after measuring it several times."""
+    """Return the operations that have become slower."""
     slower = []
     for name, operation in watched.items():
         ratio = min(measure(operation, unit) for _ in range(2))
@@ -114,7 +114,7 @@ def compare(watched: dict[str, Operation], unit: Operation, standard: dict[str, 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--store", action="store_true", help="take what is measured as the new standard")
+    parser.add_argument("--store", action="store_true", help="store the measured times as the new standard")
     given = parser.parse_args()
     with threadpool_limits(1):
         watched, unit = operations(), reference()

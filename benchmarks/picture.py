@@ -1,8 +1,8 @@
-"""Draw what is stored: accuracy against cost (accuracy_cost.png) and growth (growth.png).
+"""Draw the stored results: accuracy against cost (accuracy_cost.png) and growth (growth.png).
 
     python benchmarks/picture.py
 
-Nothing is measured here.
+This script measures nothing.
 """
 
 import io
@@ -26,7 +26,7 @@ TITLES = {
     "beauty": "Amazon Beauty",
     "gowalla": "Gowalla",
 }
-# Okabe and Ito's colours, told apart by the colour-blind too; the shapes say the same once more.
+# Colours of Okabe and Ito, which colour-blind readers can distinguish; the markers repeat the distinction.
 OURS = {"color": "#0072B2", "marker": "o"}
 THEIRS = {"color": "#D55E00", "marker": "^"}
 SHORT = {
@@ -37,21 +37,21 @@ SHORT = {
     "sentence-transformers + kNN": "text kNN (s.-transformers)",
     "scikit-learn TruncatedSVD": "scikit-learn SVD",
 }
-# Where names go, in points from their mark: beside it, then ever farther above and below.
+# Offsets of names from their markers in points: beside the marker, then farther above and below.
 PLACES = [
     (dx, dy)
     for above, below in ((3, -9), (8, -14), (14, -20), (22, -28), (30, -36))
     for dy in (above, below)
     for dx in (6, -6, 0)
 ]
-FAR = 14  # points from which on a line leads from the name to the mark
+FAR = 14  # points; names farther away are connected with their marker
 LINES = {"filter": ("#0072B2", "-", "o"), "ridge": ("#D55E00", "--", "^")}
 FACTORS = (1, 2, 4, 8, 16)
 COSTS = {"fit_s": "seconds of the fit", "recommend_s": "seconds for all lists", "added_mib": "memory added, MiB"}
 
 
 def points(rows: dict[str, dict]) -> list[tuple[str, float, float, bool]]:
-    """Return label, seconds, NDCG@10 and whether it is ours; where there is a tuned row beside defaults, only that."""
+    """Return label, seconds, NDCG@10 and whether it is skgnnrec; a tuned row replaces the row of defaults."""
     found = []
     for name, row in rows.items():
         plain = name.removesuffix(", defaults")
@@ -64,7 +64,7 @@ def points(rows: dict[str, dict]) -> list[tuple[str, float, float, bool]]:
 
 
 def draw_task(axes: Axes, title: str, rows: dict[str, dict]) -> None:
-    """Draw one point a system, labelled."""
+    """Draw a labelled point for each system."""
     found = points(rows)
     for style, is_ours, name in ((OURS, True, "skgnnrec"), (THEIRS, False, "other packages")):
         chosen = [(x, y) for _, x, y, mine in found if mine == is_ours]
@@ -80,7 +80,7 @@ def draw_task(axes: Axes, title: str, rows: dict[str, dict]) -> None:
 
 
 def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
-    """Write names beside points, where they cover no other point and no other name; the topmost choose first."""
+    """Write names beside points so that they do not overlap; the topmost points come first."""
     renderer = axes.figure.canvas.get_renderer()
     marks = [axes.transData.transform((x, y)) for _, x, y, _ in found]
     taken = [mpl.transforms.Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in marks]
@@ -110,7 +110,7 @@ def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
 
 
 def accuracy_cost(results: dict) -> plt.Figure:
-    """Return the picture of all tasks."""
+    """Return the figure of accuracy and cost for all tasks."""
     tasks = [
         name
         for name in TITLES
@@ -129,7 +129,7 @@ def accuracy_cost(results: dict) -> plt.Figure:
 
 
 def growth(results: dict) -> plt.Figure:
-    """Return the picture of cost over size, both logarithmic."""
+    """Return the figure of cost over size, with logarithmic axes."""
     axes_names = list(results["growth"])
     figure, grid = plt.subplots(
         len(COSTS),
@@ -164,14 +164,14 @@ def growth(results: dict) -> plt.Figure:
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write a small file: few colours are drawn."""
+    """Write a small file with few colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer)
     Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def main() -> None:
-    """Draw what there is."""
+    """Draw the stored results."""
     for name, draw, target in (("peers", accuracy_cost, "accuracy_cost"), ("growth", growth, "growth")):
         path = HERE / f"{name}.json"
         results = json.loads(path.read_text()) if path.exists() else {}

@@ -1,12 +1,12 @@
-"""How much should popularity count in the answers of GNNRecommender? Chosen on Gowalla's training part.
+"""Measure the influence of `popularity_exponent` of `GNNRecommender` on the training part of Gowalla.
 
     python benchmarks/prior.py
 
-Two parts of the training interactions are held out in turn, a fifth of each user: random ones, and a block, those
-nearest to a random one of hers in a space of 64 spectral dimensions. The first kind of test is like the past, the
-second asks for a taste that the history does not show. The model is trained once for each kind, two epochs; the prior
-does not enter the training with a fixed number of epochs. NDCG@20 and recall@20 for each exponent, and for the graph
-filter on the same parts. The test part takes no part. Writes prior.json.
+A fifth of the interactions of each user is held out, in two ways: at random, or as a block, the interactions nearest to
+a random one in a space of 64 spectral dimensions. In the first case the held-out items resemble the history, in the
+second case they do not. The model is trained for two epochs in each case. With a fixed number of epochs, the exponent
+has no influence on the training. The script writes NDCG@20 and recall@20 for each exponent and for the graph filter to
+prior.json. The test part is not used.
 """
 
 import json
@@ -31,13 +31,13 @@ Split = tuple[sparse.csr_array, sparse.csr_array]
 
 
 def random_split() -> Split:
-    """Hold out a random fifth of each user's interactions: the validation part."""
+    """Hold out a random fifth of the interactions of each user: the validation part."""
     task = TASKS["gowalla"]("validation")
     return task.history, task.held_out
 
 
 def block_split() -> Split:
-    """Hold out the fifth of each user's interactions whose items are nearest to that of a random one."""
+    """Hold out the fifth of the interactions of each user that is nearest to a random one of them."""
     X = TASKS["gowalla"]("test").history
     rng = np.random.default_rng(0)
     n_users, n_items = (np.maximum(X.sum(axis=axis), 1) for axis in (1, 0))
@@ -63,7 +63,7 @@ SPLITS: dict[str, Callable[[], Split]] = {"random": random_split, "block": block
 
 
 def measure(split: str) -> list[dict]:
-    """Return a row for the filter and one for each exponent."""
+    """Return a row for the filter and a row for each exponent."""
     history, held_out = SPLITS[split]()
     task = Task(history, None, held_out, None)
     rows = []

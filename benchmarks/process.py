@@ -1,4 +1,4 @@
-"""The harness's side of a comparison: a driver in a process of its own, asked by one JSON a line."""
+"""Run a driver in a separate process and exchange JSON objects with it, one per line."""
 
 import json
 import os
@@ -14,19 +14,19 @@ from typing import Any
 import joblib
 from environments import PEERS, environment, variables_of
 
-from skgnnrec._validation import available_memory
+from skgnnrec._memory import available_memory
 
 DRIVERS = Path(__file__).parent / "drivers"
 N_THREADS = int(os.environ.get("OMP_NUM_THREADS", joblib.cpu_count()))
-MEMORY_SHARE = 0.7  # of the machine's, that a driver may take
+MEMORY_SHARE = 0.7  # of the memory of the machine, for a driver
 
 
 class NoFigureError(Exception):
-    """Why a package has no figure."""
+    """Raised when a package has no result; the message is the reason."""
 
 
 class Process:
-    """A driver that waits for commands; leaving the block ends it."""
+    """A driver that waits for commands. Leaving the `with` block ends it."""
 
     def __init__(self, package: str, driver: str) -> None:
         try:
@@ -60,9 +60,9 @@ class Process:
         Raises
         ------
         NoFigureError
-            If the driver says that it failed, ends, or takes more than `limit` seconds.
+            If the command fails, the driver ends, or the time limit is exceeded.
         """
-        with suppress(BrokenPipeError):  # it has ended, which is found below
+        with suppress(BrokenPipeError):  # the process has ended, which is detected below
             print(json.dumps({"do": command, **arguments}), file=self.process.stdin, flush=True)
         end = time.monotonic() + limit
         while not select.select([self.process.stdout], [], [], 0.5)[0]:
@@ -79,7 +79,7 @@ class Process:
 
 
 def _limit_memory() -> None:
-    """Let a package that wants too much fail, not the machine."""
+    """Limit the memory of the driver, so that the driver fails and not the machine."""
     available = available_memory()
     if available is not None:
         limit = int(MEMORY_SHARE * available)
@@ -87,5 +87,5 @@ def _limit_memory() -> None:
 
 
 def user_lines(driver: str) -> int:
-    """Return how many lines of a driver a user of the package writes too: those that end in `# *`."""
+    """Return the number of lines of a driver that a user of the package writes: lines that end in `# *`."""
     return len(re.findall(r"# \*$", (DRIVERS / driver).read_text(encoding="utf-8"), flags=re.MULTILINE))

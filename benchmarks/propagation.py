@@ -1,14 +1,16 @@
-"""How fast do messages travel on Gowalla's graph, and how much of the memory's speed is that?
+"""Measure the speed of message passing on the graph of Gowalla, and compare with the bandwidth of the memory.
 
     python benchmarks/propagation.py [device ...]
 
-Sums over the items of each user (SpMM), dot products per edge (SDDMM) and the softmax over the edges of a user: message
-passing on torch and on DGL, torch's own products with its own gradients, and scipy. Those that are compared take turns.
-Devices are the CPU and, where there is one, a GPU; the results of a device that is not measured are kept.
+The operations are sums over the items of each user (SpMM), dot products for each edge (SDDMM) and the softmax over the
+edges of a user. The script compares the message passing of skgnnrec with the backends torch and DGL, the sparse
+products of torch with their gradients, and scipy. They take turns. Devices are the CPU and a GPU, if there is one. The
+results of other devices are kept.
 
-Bytes moved are a model, the same for every row of an operation: each vector that an edge reads, each vector that is
-written, a weight and an index of 4 bytes each per edge. What the caches hold is counted as often as it is read, so that
-the rate may exceed that of the memory, which is the best of several copies of a large array, reads and writes counted.
+The number of bytes is a model, which is the same for all rows of an operation: each vector that an edge reads, each
+vector that is written, and for each edge a weight and an index of 4 bytes. Reads from caches are counted too, so that
+the rate can exceed the bandwidth of the memory. The bandwidth is the best of several copies of a large array, with
+reads and writes.
 """
 
 import json
@@ -26,8 +28,8 @@ from run import machine
 from scipy import sparse
 from tasks import gowalla
 
-from skgnnrec._device import limit_torch_threads
-from skgnnrec.graph import MessagePassing, degrees, inverse_power, message_passing, normalize
+from skgnnrec._device import torch_settings
+from skgnnrec.graph import MessagePassing, inverse_power, item_degrees, message_passing, rescale
 
 HERE = Path(__file__).parent
 DIMS = (64, 128)
@@ -39,7 +41,7 @@ Call = Callable[[], Any]
 
 
 def measure(calls: dict[str, Call], device: torch.device) -> dict[str, dict[str, float]]:
-    """Return median, least and greatest milliseconds of each call; they take turns."""
+    """Return the median, minimum and maximum of the milliseconds of calls that take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for run in range(WARM_UP + RUNS):
         for name, call in calls.items():
@@ -56,13 +58,13 @@ def measure(calls: dict[str, Call], device: torch.device) -> dict[str, dict[str,
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for a GPU."""
+    """Wait until a GPU has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Return bytes read and written in a second of copying."""
+    """Return the bytes that a copy reads and writes in a second."""
     source = torch.ones(COPIED_BYTES // 4, device=device)
     target = torch.empty_like(source)
     taken = measure({"copy": lambda: target.copy_(source)}, device)["copy"]["min_ms"]
@@ -70,7 +72,7 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 def forward(function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Call:
-    """Return a call of the function alone."""
+    """Return a call of the function without gradients."""
 
     def call() -> torch.Tensor:
         with torch.no_grad():
@@ -80,7 +82,7 @@ def forward(function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Cal
 
 
 def both(function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Call:
-    """Return a call of the function and of its gradients."""
+    """Return a call of the function with its gradients."""
     leaves = [tensor.detach().clone().requires_grad_() for tensor in inputs]
     with torch.no_grad():
         gradient = torch.ones_like(function(*inputs))
@@ -90,12 +92,12 @@ def both(function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Call:
 def sums(
     X: sparse.csr_array, graphs: dict[str, MessagePassing], items: np.ndarray, device: torch.device
 ) -> Iterator[tuple[str, int, dict[str, Call]]]:
-    """Yield the operation, its bytes and its calls: X · items, and that with the gradient of the items."""
+    """Yield operation, bytes and calls of the sums over items, without and with gradients."""
     vectors = torch.tensor(items, device=device)
     arrays = [torch.tensor(array, device=device) for array in (X.indptr, X.indices, X.data)]
     csr = torch.sparse_csr_tensor(*arrays, X.shape, check_invariants=True)
     coo = csr.to_sparse_coo().coalesce()
-    functions = {name: graph.to_users for name, graph in graphs.items()}
+    functions = {name: graph.to_rows for name, graph in graphs.items()}
     functions["torch.sparse.mm, CSR"] = lambda source: torch.sparse.mm(csr, source)
     functions["torch.sparse.mm, COO"] = lambda source: torch.sparse.mm(coo, source)
     (n_users, dim), n_items = (X.shape[0], items.shape[1]), X.shape[1]
@@ -114,11 +116,11 @@ def sums(
 def edge_operations(
     X: sparse.csr_array, graphs: dict[str, MessagePassing], items: np.ndarray, device: torch.device
 ) -> Iterator[tuple[str, int, dict[str, Call]]]:
-    """Yield the operation, its bytes and its calls: dot products and the softmax, alone and with gradients."""
+    """Yield operation, bytes and calls of dot products and the softmax, without and with gradients."""
     dim = items.shape[1]
     vectors = torch.tensor(items, device=device)
     users = torch.tensor(X @ items, device=device)
-    # Two vectors, an index and a result per edge; backward is a sum to either side.
+    # Two vectors, an index and a result for each edge; the backward pass is a sum to either side.
     n_bytes = X.nnz * (8 * dim + 8)
     back = 2 * X.nnz * (4 * dim + 8) + 4 * sum(X.shape) * dim
     yield "dot", n_bytes, {name: forward(graph.dot, users, vectors) for name, graph in graphs.items()}
@@ -126,24 +128,23 @@ def edge_operations(
     yield "dot, forward and backward", n_bytes + back, calls
     if dim > DIMS[0]:
         return
-    # A score, an index and a result per edge; backward reads the result and its gradient and writes one.
+    # A score, an index and a result for each edge; the backward pass reads two values and writes one.
     scores = torch.tensor(np.random.default_rng(0).standard_normal(X.nnz), dtype=torch.float32, device=device)
-    calls = {name: forward(graph.softmax_by_user, scores) for name, graph in graphs.items()}
+    calls = {name: forward(graph.softmax_by_row, scores) for name, graph in graphs.items()}
     yield "softmax by user", 12 * X.nnz, calls
-    calls = {name: both(graph.softmax_by_user, scores) for name, graph in graphs.items()}
+    calls = {name: both(graph.softmax_by_row, scores) for name, graph in graphs.items()}
     yield "softmax by user, forward and backward", 28 * X.nnz, calls
 
 
 def run(device: torch.device) -> dict[str, Any]:
     """Return the rows of a device."""
     X = gowalla("test").history
-    by_user, by_item = degrees(X)
-    X = normalize(X, inverse_power(by_user, 0.5), inverse_power(by_item, 0.5))
+    X = rescale(X, inverse_power(X.sum(axis=1), 0.5), inverse_power(item_degrees(X), 0.5))
     graphs, missing = {}, {}
     for backend in BACKENDS:
         try:
             graphs[f"skgnnrec, {backend}"] = message_passing(X, backend=backend, device=device)
-        except Exception as error:  # absent, or built without this device
+        except Exception as error:  # the backend is absent or was built without this device
             missing[f"skgnnrec, {backend}"] = str(error).splitlines()[0]
             print(f"{device}: skgnnrec, {backend}: {missing[f'skgnnrec, {backend}']}", flush=True)
     speed = copy_bandwidth(device)
@@ -177,7 +178,7 @@ def main(names: list[str]) -> None:
     path = HERE / "propagation.json"
     results = json.loads(path.read_text()) if path.exists() else {"command": "python benchmarks/propagation.py"}
     for name in names:
-        with limit_torch_threads():
+        with torch_settings():
             measured = run(torch.device(name))
         on = machine() | ({} if "skgnnrec, dgl" in measured["missing"] else {"dgl": version("dgl")})
         if name.startswith("cuda"):

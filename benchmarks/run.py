@@ -1,10 +1,10 @@
-"""Fit and rank on the test parts, and write the figures to results.json.
+"""Measure accuracy, time and memory on the test parts; write the figures to results.json.
 
     python benchmarks/run.py [task ...] [--models name ...]
 
-With `--models` the other rows of a task stay as they are: each row says when it was measured.
-Each row runs in a process of its own, so that its peak memory is its own. Item vectors are computed before and not
-timed. `report.py` puts the figures into the pages.
+With `--models`, the other rows of a task are kept; each row has its date. Each row is measured in a separate process,
+so that the peak memory is that of the row. The item vectors are computed before and are not part of the time.
+`report.py` writes the figures into the pages.
 """
 
 import json
@@ -22,6 +22,7 @@ from memory import peak_mib
 from models import MODELS, build, chosen_settings, embed
 from tasks import TASKS, Task
 
+from skgnnrec import ContentRecommender, ItemCatalog
 from skgnnrec.metrics import catalog_coverage, ranking_metrics
 from skgnnrec.model_selection import split_interactions
 from skgnnrec.recommenders import BaseRecommender
@@ -59,7 +60,7 @@ def run_row(task_name: str, model_name: str) -> dict:
         "rank_s": round(done - fitted, 2),
         "peak_mib": peak_mib(),
     }
-    if task.recent is not None:  # the same model, every interaction of a history counting the same
+    if task.recent is not None:  # the same model, with equal weights for all interactions of a history
         flat = ranking_metrics(task.held_out, model.recommend(task.history, k)[0])
         row |= {f"recall@{k}, no recency": round(flat["recall"], 4), f"ndcg@{k}, no recency": round(flat["ndcg"], 4)}
     if MODELS[model_name][2]:
@@ -68,25 +69,23 @@ def run_row(task_name: str, model_name: str) -> dict:
 
 
 def cold_recall(task: Task, model: BaseRecommender) -> float:
-    """Return recall@10 among a fifth of the items, whose interactions were taken away before the fit."""
+    """Return recall@10 among a fifth of the items, whose interactions are removed before the fit."""
     history, held_out, cold, users = cold_split(task)
-    ranked, _ = model.fit(history).recommend(history[users], 10, items=cold)
+    ranked, _ = model.fit(history).recommend(history[users], 10, candidates=cold)
     return ranking_metrics(held_out[users], ranked)["recall"]
 
 
 def cold_baselines(task_name: str, task: Task) -> list[dict]:
-    """Return what chance, and the cosine of the texts alone, reach among the same cold items."""
+    """Return recall@10 of a random order and of the text cosine among the same cold items."""
     history, held_out, cold, users = cold_split(task)
-    vectors = embed(task_name, task)
-    vectors = vectors - vectors.mean(axis=0)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    scores = {
-        "random": np.random.default_rng(0).random((len(users), len(cold))),
-        "text cosine": (history[users] @ vectors) @ vectors[cold].T,
+    random = np.random.default_rng(0).random((len(users), len(cold)))
+    content = ContentRecommender(catalog=ItemCatalog(embed(task_name, task))).fit(history)
+    lists = {
+        "random": cold[np.argsort(-random, axis=1, kind="stable")[:, :10]],
+        "text cosine": content.recommend(history[users], 10, candidates=cold)[0],
     }
     rows = []
-    for name, score in scores.items():
-        ranked = cold[np.argsort(-score, axis=1, kind="stable")[:, :10]]
+    for name, ranked in lists.items():
         recall = ranking_metrics(held_out[users], ranked)["recall"]
         row = {"task": task_name, "model": name, "cold_recall@10": round(recall, 4)}
         rows.append({**row, "date": machine()["date"]})
@@ -94,7 +93,7 @@ def cold_baselines(task_name: str, task: Task) -> list[dict]:
 
 
 def cold_split(task: Task) -> tuple:
-    """Return histories without a fifth of the items, what was taken, those items, and the users to ask."""
+    """Return histories without a fifth of the items, the held-out interactions, these items, and the users to rank."""
     history, held_out = split_interactions(task.history, hold_out="cold_items", test_size=0.2, random_state=0)
     cold = np.flatnonzero(np.bincount(held_out.indices, minlength=held_out.shape[1]))
     users = np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(held_out.indptr) > 0))
@@ -102,7 +101,7 @@ def cold_split(task: Task) -> tuple:
 
 
 def run_task(task_name: str, models: list[str]) -> list[dict]:
-    """Return the rows of some models, each from a process of its own; where they are all, also the baselines."""
+    """Return the rows of models, each from a separate process, and for all models also the baselines."""
     task = TASKS[task_name]("test")
     rows = []
     if task.texts is not None:
@@ -120,10 +119,10 @@ def run_task(task_name: str, models: list[str]) -> list[dict]:
 
 
 def machine() -> dict:
-    """Return what the figures were measured on."""
+    """Return the date, the machine and the versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     described = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    # Names hide generations; what a processor computes in tells them apart.
+    # Virtual machines hide the model of the processor; its instruction sets tell generations apart.
     vectors = next((name for name in ("avx512_bf16", "avx512f", "avx2") if name in described.get("flags", "")), "?")
     cpu = f"{described.get('model name', '?')} ({vectors})"
     packages = {name: version(name) for name in ("skgnnrec", "numpy", "scipy", "scikit-learn", "torch")}
@@ -136,7 +135,7 @@ def machine() -> dict:
 
 
 def main(names: list[str], models: list[str]) -> None:
-    """Run the tasks and keep the results of what is not asked for."""
+    """Measure tasks, and keep the other results."""
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {"tasks": {}}
     for name in names:

@@ -1,8 +1,9 @@
-"""Choose settings on the validation parts only, and write them to settings.json.
+"""Select settings on the validation parts; write them to settings.json.
 
     python benchmarks/select_settings.py [task ...]
 
-One parameter at a time, starting from the defaults: 3 to 20 fits a model, on a seeded sample of the users.
+The parameters are searched one at a time, starting from the defaults, on a random sample of the users. This takes 3 to
+20 fits for each model.
 """
 
 import json
@@ -17,18 +18,18 @@ from skgnnrec import ItemCatalog
 from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.recommenders import BaseRecommender
 
-N_USERS = {"gowalla": 10_000}  # the users that settings are compared on; 4,000 elsewhere
+N_USERS = {"gowalla": 10_000}  # in the sample; 4,000 for other tasks
 DECAYS = [0.55, 0.65, 0.75, 0.85, 0.95]
-RANK = {"gowalla": 20}  # the k of NDCG@k; 10 elsewhere
+RANK = {"gowalla": 20}  # the k of NDCG@k; 10 for other tasks
 FILTER_GRID = {
     "degree_exponent": [0.4, 0.5, 0.6],
     "sharpness": [0.5, 0.7, 1.0],
     "low_pass_weight": [0.05, 0.1, 0.2, 0.4],
     "n_components": [64, 128, 256, 448],
 }
-TEXT_GRID = {"text_weight": [0.1, 0.3, 1.0, 3.0], "n_neighbors": [10, 20, 50]}
+TEXT_GRID = {"content_weight": [0.1, 0.3, 1.0, 3.0], "n_neighbors": [10, 20, 50]}
 RIDGE_GRID = {"alpha": [1.0, 3.0, 10.0, 25.0]}
-RIDGE_TEXT_GRID = {"text_weight": [0.3, 1.0, 3.0, 8.0]}
+RIDGE_TEXT_GRID = {"content_weight": [0.3, 1.0, 3.0, 8.0]}
 GRIDS = {
     "filter, no low-pass": {name: FILTER_GRID[name] for name in ("degree_exponent", "sharpness")},
     "filter": FILTER_GRID,
@@ -38,7 +39,7 @@ GRIDS = {
 }
 
 
-# More items than elsewhere, and no texts: more components, chosen first.
+# Gowalla has more items and no texts: more components, which are searched first.
 LARGE_GRIDS = {
     "filter, no low-pass": GRIDS["filter, no low-pass"],
     "filter": {"n_components": [256, 448, 640], **{k: v for k, v in FILTER_GRID.items() if k != "n_components"}},
@@ -46,12 +47,12 @@ LARGE_GRIDS = {
 
 
 def select(task_name: str) -> dict[str, dict[str, Any]]:
-    """Return the chosen settings of each model that suits the task."""
+    """Return the selected settings of each model for a task."""
     task = TASKS[task_name]("validation")
     chosen = {}
     for model_name, grid in (LARGE_GRIDS if task_name == "gowalla" else GRIDS).items():
         _, fixed, with_text, _ = MODELS[model_name]
-        items = {"items": ItemCatalog(embed(task_name, task))} if with_text else {}
+        items = {"catalog": ItemCatalog(embed(task_name, task))} if with_text else {}
         model = MODELS[model_name][0](**fixed, **items)
         parameters = search(
             model, grid, task, sample_users(task, N_USERS.get(task_name, 4000)), RANK.get(task_name, 10)
@@ -64,7 +65,7 @@ def select(task_name: str) -> dict[str, dict[str, Any]]:
 
 
 def search_decay(model: BaseRecommender, task_name: str) -> float:
-    """Return the best decay of a history with age: the fit does not depend on it."""
+    """Return the best recency decay. The fit does not depend on it."""
     users, scores = None, {}
     for decay in DECAYS:
         task = TASKS[task_name]("validation", decay)
@@ -76,13 +77,13 @@ def search_decay(model: BaseRecommender, task_name: str) -> float:
 
 
 def sample_users(task: Task, n_users: int = 4000) -> np.ndarray:
-    """Return the users that settings are compared on."""
+    """Return a random sample of the users with held-out interactions."""
     users = np.flatnonzero(np.diff(task.held_out.indptr) > 0)
     return np.sort(np.random.default_rng(0).permutation(users)[:n_users])
 
 
 def search(model: BaseRecommender, grid: dict[str, list], task: Task, users: np.ndarray, k: int) -> dict[str, Any]:
-    """Return the best value of each parameter, found one parameter at a time."""
+    """Return the best value of each parameter, searched one parameter at a time."""
     scores: dict[tuple, float] = {}
 
     def score(settings: dict[str, Any]) -> float:

@@ -1,11 +1,12 @@
-"""How fast are lists served, to all users at once and to one at a time, beside packages with the same kind of model?
+"""Measure the speed of recommendation, for all users and for single users, and compare with other packages.
 
     python benchmarks/serving.py [--task T] [--kind KIND]
 
-Models of a kind have the same dimensions, or the same weights of all pairs of items. They are fitted briefly: what is
-timed is `recommend`, 20 items, seen ones left out, in processes that take turns. All users: users a second, a median
-over rounds. One user: milliseconds of a call with one user, p50 and p99 of many. The ratio is theirs over ours in the
-same round (above 1: ours is faster). Rows are stored in serving.json as they come.
+Models of one kind have the same number of dimensions or the same weights of item pairs. The fits are short, because
+only the recommendation of 20 items without items of the history is timed. The packages run in processes that take
+turns. For all users, the result is the median number of users per second. For single users, it is the time of a call
+in milliseconds (p50 and p99). The ratio is the time of the other package divided by the time of skgnnrec in the same
+round; above 1, skgnnrec is faster. Rows are written to serving.json when they are complete.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def _skrecsys(model: str, **parameters: Any) -> System:
     return System("skrecsys", "with_skrecsys.py", {"model": f"skrecsys.recommendation.{model}", **parameters})
 
 
-# The first of a kind is ours.
+# The first of each kind is the model of skgnnrec.
 KINDS = {
     f"dot products, {DIM} dimensions": {
         "GNNRecommender": _ours("GNNRecommender", embedding_dim=DIM, max_iter=1, early_stopping=False),
@@ -56,11 +57,11 @@ KINDS = {
         "skrecsys item-kNN": _skrecsys("ItemKNNRecommender", n_neighbors=200),
     },
 }
-NOT_ON = {"gowalla": ["weights of all pairs of items"]}  # 41,000 items squared are more than the machine holds
+NOT_ON = {"gowalla": ["weights of all pairs of items"]}  # a matrix of 41,000 x 41,000 does not fit into memory
 
 
 def measure(kind: str, task_name: str) -> list[dict[str, Any]]:
-    """Return the rows of a kind."""
+    """Return the rows of a kind of model."""
     task = TASKS[task_name]("test")
     users = asked_users(task)
     rows = {name: {"system": name, "package": system.package} for name, system in KINDS[kind].items()}
@@ -86,7 +87,7 @@ def measure(kind: str, task_name: str) -> list[dict[str, Any]]:
 
 
 def take_turns(processes: dict[str, Process]) -> dict[str, dict[str, list[float]]]:
-    """Return seconds for all users and milliseconds for one, in each round."""
+    """Return the seconds for all users and the milliseconds for single users in each round."""
     taken: dict[str, dict[str, list[float]]] = {name: {"all_s": [], "p50_ms": [], "p99_ms": []} for name in processes}
     for _ in range(ROUNDS):
         for name, process in processes.items():

@@ -1,8 +1,8 @@
-"""What is compared: recommenders of other packages and ours, each with its documented settings and four candidates.
+"""The recommenders that `peers.py` compares, each with its documented settings and further candidates.
 
-The first candidate is what the package's documentation gives: its defaults or its tutorial's values. The others are few
-and as many for everyone; `peers.py --search` picks the best on the validation part. Rows called "defaults" are not
-searched. Trained graphs get as many epochs as a limit of seconds allows, up to what they are documented with.
+The first candidate has the settings from the documentation of the package: the defaults or the values of a tutorial.
+Each row has four candidates, and `peers.py --search` selects the best on the validation part. Rows named "defaults" are
+not searched. Graph models train for as many epochs as the time limit allows, up to the documented number.
 """
 
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ class System:
     fixed: dict[str, Any]
     candidates: list[dict[str, Any]] = field(default_factory=lambda: [{}])
     text: str | None = None  # "raw" texts or "vectors" of them
-    encodes: bool = False  # whether the row tells how long its vectors take
-    against: str | None = None  # the row of ours that does the same kind of thing
-    newcomers: str | None = None  # why it cannot recommend to users that were not in the fit
-    cold: str | None = NO_ITEM_DATA  # why it cannot rank items that nobody has
-    more: tuple[str, ...] = ("newcomers", "cold")  # what is run besides, each with a fit of its own
-    trained: bool = False  # epochs until the limit, or until it stops by itself
-    tasks: tuple[str, ...] | None = None  # None: all
+    encodes: bool = False  # whether the time of the text vectors is measured
+    against: str | None = None  # the row of skgnnrec with the same kind of model
+    newcomers: str | None = None  # the reason if it cannot recommend to new users
+    cold: str | None = NO_ITEM_DATA  # the reason if it cannot rank cold items
+    more: tuple[str, ...] = ("newcomers", "cold")  # further measurements, each with a separate fit
+    trained: bool = False  # trains until the time limit or early stopping
+    tasks: tuple[str, ...] | None = None  # None: all tasks
     squares_items: bool = False  # inverts a matrix of items by items
 
 
@@ -56,14 +56,14 @@ def _skrecsys(model: str, *candidates: dict[str, Any], seeded: bool = False, **o
 
 
 RIDGES = [{"alpha": alpha} for alpha in (10.0, 3.0, 25.0, 60.0)]
-RIDGES_WITH_TEXT = [{"alpha": a, "text_weight": w} for a, w in ((10.0, 3.0), (10.0, 8.0), (25.0, 3.0), (3.0, 1.0))]
+RIDGES_WITH_TEXT = [{"alpha": a, "content_weight": w} for a, w in ((10.0, 3.0), (10.0, 8.0), (25.0, 3.0), (3.0, 1.0))]
 FILTERS = [
     {},
     {"sharpness": 1.0, "degree_exponent": 0.4},
     {"low_pass_weight": 0.4, "n_components": 128},
     {"low_pass_weight": 0.2, "n_components": 448},
 ]
-FILTERS_WITH_TEXT = [{}, {"sharpness": 1.0}, {"text_weight": 1.0}, {"low_pass_weight": 0.4, "n_components": 128}]
+FILTERS_WITH_TEXT = [{}, {"sharpness": 1.0}, {"content_weight": 1.0}, {"low_pass_weight": 0.4, "n_components": 128}]
 
 SYSTEMS: dict[str, System] = {
     "popularity": _ours("PopularityRecommender"),
@@ -80,7 +80,7 @@ SYSTEMS: dict[str, System] = {
     "implicit ALS": _implicit(
         "als.AlternatingLeastSquares",
         {},
-        {"factors": 64, "regularization": 0.05, "alpha": 2.0},  # its tutorial
+        {"factors": 64, "regularization": 0.05, "alpha": 2.0},  # from its tutorial
         {"factors": 128, "alpha": 10.0},
         {"factors": 256, "alpha": 5.0, "regularization": 0.1},
         seeded=True,
@@ -148,7 +148,7 @@ SYSTEMS: dict[str, System] = {
     "lightfm-next, WARP + words": System(
         "lightfm-next",
         "with_lightfm.py",
-        {"loss": "warp", "epochs": 30},  # its quickstart
+        {"loss": "warp", "epochs": 30},  # from its quickstart
         [
             {},
             {"no_components": 64},
@@ -174,7 +174,7 @@ SYSTEMS: dict[str, System] = {
         "scikit-learn",
         "with_scikit_learn.py",
         {},
-        [{"n_components": n} for n in (100, 32, 64, 256)],  # 100 is what it recommends for sparse text
+        [{"n_components": n} for n in (100, 32, 64, 256)],  # 100 is the recommendation for sparse text
         against="filter, defaults",
     ),
 }

@@ -1,7 +1,8 @@
-"""The tasks of the benchmarks: histories to fit and score, held-out interactions to find, texts of the items.
+"""The tasks of the benchmarks: histories, held-out interactions and item texts.
 
-Each task comes twice: `validation` splits the training part once more, for choosing settings; `test` is for the last
-run. The data that the package does not ship is read from a folder: `SKGNNREC_DATA`, or `../shared/data`.
+Each task has two parts. `validation` splits the training data again, for the selection of settings. `test` is for the
+final results. Data that are not part of the package are read from the folder `SKGNNREC_DATA`, by default
+`../shared/data`.
 """
 
 import gzip
@@ -23,14 +24,14 @@ DATA = Path(os.environ.get("SKGNNREC_DATA", Path(__file__).resolve().parents[2] 
 class Task:
     """One split of one data set."""
 
-    history: sparse.csr_array  # (n_users, n_items): binary, what is fitted
-    recent: sparse.csr_array | None  # the same entries weighted by recency, what is scored
-    held_out: sparse.csr_array  # (n_users, n_items): what is to be found
+    history: sparse.csr_array  # (n_users, n_items): binary, for the fit
+    recent: sparse.csr_array | None  # the same entries weighted by recency, for the recommendation
+    held_out: sparse.csr_array  # (n_users, n_items)
     texts: list[str] | None  # of the items
 
 
 def gowalla(part: str) -> Task:
-    """Check-ins, the split of LightGCN; no time, no text."""
+    """Check-ins, with the split of LightGCN, without times and texts."""
     train = sparse.csr_array(sparse.load_npz(DATA / "gowalla" / "train.npz")).astype(np.float32)
     if part == "validation":
         train, held_out = split_interactions(train, hold_out="random", test_size=0.2, random_state=0)
@@ -40,7 +41,7 @@ def gowalla(part: str) -> Task:
 
 
 def beauty(part: str, decay: float = 0.75) -> Task:
-    """Purchases in order, the last of each user held out; for validation the one before."""
+    """Purchases in order. The last item of each user is held out; for validation, the item before it."""
     with gzip.open(DATA / "amazon_beauty" / "sequences.txt.gz", "rt", encoding="utf-8") as lines:
         sequences = [np.array(line.split()[1:], dtype=np.int64) - 1 for line in lines]
     items = pd.read_csv(DATA / "amazon_beauty" / "items.csv.gz").set_index("item_id")["title"]
@@ -61,13 +62,13 @@ def beauty(part: str, decay: float = 0.75) -> Task:
 
 
 def online_retail(part: str, decay: float = 0.75) -> Task:
-    """Purchases of a gift shop; the last fifth of the year held out, users with a past only."""
+    """Purchases of a gift shop. The last fifth of the time is held out, for users with a history."""
     data = load_online_retail()
     return _future(data, data["items"]["description"].tolist(), part, decay)
 
 
 def movietweetings(part: str, decay: float = 0.75) -> Task:
-    """Ratings of films; the last fifth in time held out, users with a past only."""
+    """Ratings of films. The last fifth of the time is held out, for users with a history."""
     data = load_movietweetings()
     items = data["items"]
     texts = items["title"] + ". " + items["genres"].str.replace("|", ", ")
@@ -78,7 +79,7 @@ TASKS = {"gowalla": gowalla, "beauty": beauty, "online_retail": online_retail, "
 
 
 def _future(data: dict, texts: list[str], part: str, decay: float) -> Task:
-    """Hold out the pairs that first occur after a point in time; what a user repeats then is not new to her."""
+    """Hold out the pairs of user and item whose first interaction is after the cut."""
     events = data["events"]
     rows = pd.Index(data["user_ids"]).get_indexer(events["user_id"])
     columns = pd.Index(data["item_ids"]).get_indexer(events["item_id"])
@@ -89,7 +90,7 @@ def _future(data: dict, texts: list[str], part: str, decay: float) -> Task:
     cut = np.quantile(times, 0.8)
     past = times <= cut
     new = pd.Series(times).groupby([rows, columns]).transform("min").to_numpy() > cut
-    # The age of an event is the number of later days on which its user did something.
+    # The age of an interaction is the number of later days with interactions of the user.
     days = pd.Series(-(times[past] // 86_400))
     ages = days.groupby(rows[past]).rank(method="dense").to_numpy() - 1
     shape = (len(data["user_ids"]), len(texts))
@@ -101,7 +102,7 @@ def _future(data: dict, texts: list[str], part: str, decay: float) -> Task:
 
 
 def _matrix(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
-    """Return the matrix; of several values of a cell (a repeated purchase) the latest, which is the largest, counts."""
+    """Return the matrix. Of repeated purchases the latest counts, which has the largest value."""
     order = np.lexsort((-values, columns, rows))
     cells = rows[order] * np.int64(shape[1]) + columns[order]
     latest = order[np.append(True, cells[1:] != cells[:-1])]

@@ -1,13 +1,14 @@
-"""How fast are texts embedded beside sentence-transformers, how close are the vectors, and what does a cache save?
+"""Measure the speed of text embedding, compare it with sentence-transformers, and measure the cache.
 
     python benchmarks/text.py [--quick] [speed] [cache] [shared]
 
-Needs ``pip install sentence-transformers``. Both sides have the same model (all-MiniLM-L6-v2), the same distinct texts
-and the same threads, and take turns: `SentenceTransformer.encode` with its defaults, `TextEmbedder.transform` without a
-cache in float32 and, where the processor computes in it, bfloat16. Cosines are with the float32 vectors of
-sentence-transformers. Then a cache file: the first time, again, and again in a new process, which loads no model.
-Then a machine whose cores other processes keep busy, with OpenMP's threads as they are and with threads that sleep when
-they wait.
+The script needs ``pip install sentence-transformers``.
+
+- speed: both packages have the same model (all-MiniLM-L6-v2), texts and threads, and take turns.
+  `SentenceTransformer.encode` has its defaults. `TextEmbedder.transform` has no cache and computes in float32 and, if
+  the processor supports it, in bfloat16. The cosines are with the float32 vectors of sentence-transformers.
+- cache: the first embedding with a cache file, the second, and the second in a new process, which loads no model.
+- shared: embedding while other processes use the cores, with waiting threads of OpenMP that spin or sleep.
 """
 
 import json
@@ -30,12 +31,12 @@ from run import machine
 from sentence_transformers import SentenceTransformer
 from tasks import TASKS
 
-from skgnnrec._device import limit_torch_threads, resolve_dtype
+from skgnnrec._device import resolve_dtype, torch_settings
 from skgnnrec.text import TextEmbedder
 
 RESULTS = Path(__file__).parent / "text.json"
 RUNS = 5
-# name: (task, texts that are drawn)
+# name: (task, number of texts)
 SETS = {
     "Online Retail, descriptions": ("online_retail", 2000),
     "Amazon Beauty, titles": ("beauty", 1000),
@@ -76,7 +77,7 @@ def draw_texts(share: float) -> dict[str, list[str]]:
 
 
 def take_turns(calls: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
-    """Return the seconds of each call in each run; another one begins each time."""
+    """Return the seconds of each call in each run. Each run begins with another call."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
     for run in range(runs):
@@ -120,7 +121,7 @@ def measure_speed(share: float, runs: int) -> list[dict[str, Any]]:
                 "times faster": round(median(ratios), 2),
                 "least": round(min(ratios), 2),
                 "most": round(max(ratios), 2),
-                # Rounded down: .99999 is not reached by .999985.
+                # Rounded down.
                 "least cosine": float(np.floor(1e7 * min(1.0, cosines[dtype])) / 1e7),
             }
             print(json.dumps(row), flush=True)
@@ -129,7 +130,7 @@ def measure_speed(share: float, runs: int) -> list[dict[str, Any]]:
 
 
 def measure_cache(task: str, share: float) -> dict[str, Any]:
-    """Return what the first and the later embeddings of a catalog cost with a file."""
+    """Return the seconds of the first and of later embeddings of a catalog with a cache file."""
     source = str(get_model_path())
     texts = TASKS[task]("test").texts
     texts = texts[: int(share * len(texts))]
@@ -147,14 +148,14 @@ def measure_cache(task: str, share: float) -> dict[str, Any]:
 
 
 def timed(embedder: TextEmbedder, texts: list[str]) -> float:
-    """Return the seconds that texts take."""
+    """Return the seconds of the embedding of texts."""
     before = time.perf_counter()
     embedder.transform(texts)
     return round(time.perf_counter() - before, 3)
 
 
 def measure_shared(share: float, runs: int) -> list[dict[str, Any]]:
-    """Return a row for each number of other processes, which do nothing but compute, and policy of waiting."""
+    """Return a row for each number of busy processes and each wait policy."""
     texts = draw_texts(share)["Online Retail, descriptions"][:N_SHARED]
     rows = []
     for others in (0, torch.get_num_threads()):
@@ -177,7 +178,7 @@ def measure_shared(share: float, runs: int) -> list[dict[str, Any]]:
 
 
 def in_new_process(program: str, texts: list[str], *arguments: str, **settings: str) -> list[float]:
-    """Return the seconds that a program prints; it is given the model and arguments, texts on its standard input."""
+    """Run a program with the model and arguments, the texts on standard input, and return the seconds it prints."""
     command = [sys.executable, "-c", program, str(get_model_path()), *arguments]
     done = subprocess.run(
         command, input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True, env=os.environ | settings
@@ -193,11 +194,11 @@ PARTS: dict[str, Callable[[float, int], list[dict[str, Any]]]] = {
 
 
 def main(parts: list[str], quick: bool) -> None:
-    """Measure parts and store them, unless they were measured with few texts."""
+    """Measure parts, and store the results unless `quick`."""
     share, runs = (0.1, 2) if quick else (1.0, RUNS)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for part in parts:
-        with limit_torch_threads() as n_threads:
+        with torch_settings() as n_threads:
             rows = PARTS[part](share, runs)
         packages = {name: version(name) for name in ("transformers", "sentence-transformers")}
         on = machine() | packages | {"threads": str(n_threads)}

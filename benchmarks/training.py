@@ -1,11 +1,11 @@
-"""What a second of training buys on Gowalla: the curves of GNNRecommender beside the points of the closed forms.
+"""Measure accuracy over the seconds of training on Gowalla, for `GNNRecommender` and the closed forms.
 
     python benchmarks/training.py [seconds]
 
-Each setting trains on the training part for so many seconds (900; those with BPR less than half of it, their curves are
-flat) or 40 epochs, whichever comes first. After an epoch all users are ranked on the test part, outside the time:
-nothing is chosen by it, the settings are those of models.py and of the presets in the docstring of GNNRecommender.
-Writes training.json and training.png.
+Each setting trains on the training part for a number of seconds (default 900; less than half of it for BPR, whose
+curves are flat) or for 40 epochs, whichever ends first. After an epoch, all users are ranked on the test part; this is
+not part of the time. The scores have no influence on the settings: these are the settings of models.py and the presets
+in the docstring of `GNNRecommender`. The script writes training.json and training.png.
 """
 
 import json
@@ -35,11 +35,11 @@ TRAINED = {
     "gnn, XSimGCL setting, BPR": {**XSIMGCL, **BPR},
 }
 BPR_SHARE = 0.4  # of the seconds
-EVERY = {"gnn, LightGCN setting, BPR": 5}  # epochs between two points; 1 elsewhere
+EVERY = {"gnn, LightGCN setting, BPR": 5}  # epochs between two points; 1 for other settings
 
 
 class Curve:
-    """A callback: ranks after some epochs, keeps the time without the ranking, stops when the time is up."""
+    """A callback that ranks after epochs, measures the time without ranking, and stops at the time limit."""
 
     def __init__(self, task: Task, name: str, limit_s: float) -> None:
         self.task, self.name, self.limit_s = task, name, limit_s
@@ -56,7 +56,7 @@ class Curve:
         """Do nothing before an epoch."""
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
-        """Rank all users; return whether the time is up."""
+        """Rank all users, and return whether the time limit is reached."""
         if fitted_estimator is None:
             return False
         self.n_epochs += 1
@@ -70,7 +70,7 @@ class Curve:
 
 
 def point(name: str, seconds: float, recommender: Any, task: Task, **more: Any) -> dict:
-    """Return what a recommender reaches on the held-out part after so many seconds."""
+    """Return the metrics of a recommender on the held-out part, with the seconds of training."""
     metrics = ranking_metrics(task.held_out, recommender.recommend(task.history, K)[0])
     quality = {f"recall@{K}": round(metrics["recall"], 4), f"ndcg@{K}": round(metrics["ndcg"], 4)}
     row = {"model": name, "fit_s": round(seconds, 1), **more, **quality}
@@ -92,7 +92,7 @@ def draw(rows: list[dict]) -> None:
 
 
 def main(limit_s: float) -> None:
-    """Train, rank, store, draw."""
+    """Measure, write training.json and draw the plot."""
     task = TASKS["gowalla"]("test")
     rows = []
     for name in CLOSED_FORMS:

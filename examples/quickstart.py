@@ -1,9 +1,9 @@
-"""Recommend gifts to the customers of an online shop, with and without the products' descriptions.
+"""Recommend products to the customers of an online shop, with and without the descriptions of the products.
 
     make demo
 
-A year of purchases is cut at one moment: the recommenders learn from what came before it, and are asked what each
-customer buys afterwards. Prints a table and writes a picture of it, quickstart.png, into the current folder.
+The purchases of a year are split by time. The recommenders learn from the purchases before the split and predict the
+purchases after it. The script prints a table and writes it as a bar plot to quickstart.png in the current folder.
 """
 
 import tempfile
@@ -17,22 +17,22 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, train_test_split
-from sklearn.preprocessing import normalize
 
 from skgnnrec import (
+    ContentRecommender,
     GraphFilterRecommender,
     ItemCatalog,
+    LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
-    TableRecommender,
 )
 from skgnnrec.datasets import load_online_retail
 from skgnnrec.metrics import catalog_coverage, ranking_metrics, recall_at_k
 from skgnnrec.text import TextEmbedder
 
 NEW = "recall@10, new products"
-GRID = {"rank_decay": [0.75, 1.0], "recommender__text_weight": [0.15, 0.3]}
-# Okabe and Ito's colours, which colour-blind readers tell apart.
+GRID = {"rank_decay": [0.75, 1.0], "recommender__content_weight": [0.15, 0.3]}
+# Colours of Okabe and Ito, which colour-blind readers can distinguish.
 GREY, ORANGE, BLUE = "#999999", "#E69F00", "#0072B2"
 
 
@@ -56,24 +56,24 @@ def main() -> None:
     show_similar(recommenders["graph filter + text, tuned"], "22423", names)
 
 
-def build_recommenders(catalog: ItemCatalog) -> dict[str, TableRecommender]:
-    """Each learns from the log; a purchase weighs 0.75 times as much for every later shopping day of the customer."""
+def build_recommenders(catalog: ItemCatalog) -> dict[str, LogRecommender]:
+    """Return recommenders of logs; the weight of a purchase is 0.75 ** (number of later shopping days)."""
     recommenders = {
-        "popularity": PopularityRecommender(items=catalog),
-        "graph filter": GraphFilterRecommender(items=catalog, text_weight=0),
-        "graph filter + text": GraphFilterRecommender(items=catalog),
-        "ridge": RidgeRecommender(items=catalog, text_weight=0),
-        "ridge + text": RidgeRecommender(items=catalog),
+        "popularity": PopularityRecommender(catalog=catalog),
+        "graph filter": GraphFilterRecommender(catalog=catalog, content_weight=0),
+        "graph filter + text": GraphFilterRecommender(catalog=catalog),
+        "ridge": RidgeRecommender(catalog=catalog, content_weight=0),
+        "ridge + text": RidgeRecommender(catalog=catalog),
     }
     columns = {"user": "user_id", "item": "item_id", "timestamp": "day"}
-    return {name: TableRecommender(rec, **columns, rank_decay=0.75) for name, rec in recommenders.items()}
+    return {name: LogRecommender(rec, **columns, rank_decay=0.75) for name, rec in recommenders.items()}
 
 
-def tune(recommender: TableRecommender, past: pd.DataFrame, grid: dict[str, list[float]] = GRID) -> TableRecommender:
-    """Choose settings on the past alone: its last three tenths are each predicted from what came before."""
+def tune(recommender: LogRecommender, past: pd.DataFrame, grid: dict[str, list[float]] = GRID) -> LogRecommender:
+    """Select settings on the past: each of its last three tenths is predicted from the purchases before it."""
     print("\nTuning on the past.")
     cv = TimeSeriesSplit(n_splits=3, test_size=len(past) // 10)
-    with tempfile.TemporaryDirectory() as folder:  # candidates share here what does not depend on their settings
+    with tempfile.TemporaryDirectory() as folder:  # a cache that the candidates share
         search = GridSearchCV(recommender, {**grid, "recommender__memory": [folder]}, cv=cv, refit=False)
         search.set_callbacks(ProgressBar(max_propagation_depth=0)).fit(past)
     best = {**search.best_params_, "recommender__memory": None}
@@ -82,16 +82,16 @@ def tune(recommender: TableRecommender, past: pd.DataFrame, grid: dict[str, list
 
 
 def first_purchases(past: pd.DataFrame, future: pd.DataFrame) -> pd.DataFrame:
-    """Return what customers of the past buy for the first time in the future."""
+    """Return the purchases in the future of products that customers of the past have not bought before."""
     pair = ["user_id", "item_id"]
     is_repeat = pd.MultiIndex.from_frame(future[pair]).isin(pd.MultiIndex.from_frame(past[pair]))
     return future[~is_repeat & future["user_id"].isin(past["user_id"])].drop_duplicates(pair)
 
 
 def compare(
-    recommenders: dict[str, TableRecommender], past: pd.DataFrame, wanted: pd.DataFrame, catalog: ItemCatalog
+    recommenders: dict[str, LogRecommender], past: pd.DataFrame, wanted: pd.DataFrame, catalog: ItemCatalog
 ) -> pd.DataFrame:
-    """Measure ten recommendations to each customer, from all products and from those that nobody has bought yet."""
+    """Evaluate ten recommendations for each customer, from all products and from the products without purchases."""
     users, rows = np.unique(wanted["user_id"], return_inverse=True)
     truth = sparse.csr_array(
         (np.ones(len(wanted)), (rows, catalog.positions(wanted["item_id"]))), shape=(len(users), catalog.n_items)
@@ -110,28 +110,23 @@ def compare(
             "recall@10": metrics["recall"],
             "coverage": catalog_coverage(found, n_items=catalog.n_items),
         }
-        if "text" in name:  # without it, all products that nobody has bought score alike
-            found = catalog.positions(recommender.recommend(users, items=catalog.ids[is_new])[0])
+        if "text" in name:  # without text, all products without purchases have the same score
+            found = catalog.positions(recommender.recommend(users, candidates=catalog.ids[is_new])[0])
             rows_of_table[name][NEW] = recall_at_k(truth_new, found)
-    histories = recommender.interactions_[np.searchsorted(recommender.user_ids_, users)]
-    rows_of_table["nearest text alone"] = {NEW: recall_at_k(truth_new, rank_by_text(histories, catalog, is_new))}
+    nearest = clone(recommender).set_params(recommender=ContentRecommender(catalog=catalog)).fit(past)
+    found = catalog.positions(nearest.recommend(users, candidates=catalog.ids[is_new])[0])
+    rows_of_table["nearest text alone"] = {NEW: recall_at_k(truth_new, found)}
     rows_of_table["random order"] = {NEW: min(1.0, 10 / is_new.sum())}
-    print(f"\n{len(users):,} customers, and what they bought for the first time after the cut.")
-    print(f"New: {is_new.sum()} products first sold after it, ranked among themselves; {n_buyers} customers took some.")
-    print("Without text, all new products score alike: those cells are empty.")
+    print(f"\nFirst purchases of {len(users):,} customers after the split.")
+    print(f"New: {is_new.sum()} products first sold after the split, ranked on their own, for {n_buyers} customers.")
+    print("Without text, all new products have the same score: these cells are empty.")
     return pd.DataFrame.from_dict(rows_of_table, orient="index")
 
 
-def rank_by_text(histories: sparse.csr_array, catalog: ItemCatalog, is_candidate: np.ndarray) -> np.ndarray:
-    """Rank candidates by the cosine to the mean of the history's vectors: nothing is learned."""
-    vectors = normalize(catalog.data - catalog.data.mean(axis=0))
-    scores = (histories @ vectors) @ vectors[is_candidate].T
-    return np.flatnonzero(is_candidate)[np.argsort(-scores, axis=1)[:, :10]]
-
-
 def draw(table: pd.DataFrame, path: Path) -> None:
-    floors = ("popularity", "random order")
-    colours = [BLUE if "text" in name else GREY if name in floors else ORANGE for name in table.index]
+    """Draw the columns of the table as bars."""
+    baselines = ("popularity", "random order")
+    colours = [BLUE if "text" in name else GREY if name in baselines else ORANGE for name in table.index]
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for panel, column in zip(panels, ["NDCG@10", "coverage", NEW], strict=True):
@@ -140,27 +135,28 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         panel.set(xlabel=column, xlim=(0, table[column].max() * 1.2))
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
-    figure.suptitle("Online Retail, cut by time. Blue reads the product descriptions, orange does not.")
+    figure.suptitle("Online Retail, split by time. Blue: with product descriptions. Orange: without.")
     figure.savefig(path, dpi=120)
-    print(f"The picture is in {path}.")
+    print(f"The plot is in {path}.")
 
 
-def show_customer(recommender: TableRecommender, past: pd.DataFrame, wanted: pd.DataFrame, names: pd.Series) -> None:
-    """Show the first customer with a handful of purchases before the cut and some more after it."""
+def show_customer(recommender: LogRecommender, past: pd.DataFrame, wanted: pd.DataFrame, names: pd.Series) -> None:
+    """Show the purchases and the recommendations of a customer with purchases before and after the split."""
     n_bought = past.drop_duplicates(["user_id", "item_id"])["user_id"].value_counts()
     n_wanted = wanted["user_id"].value_counts()
     customer = min(n_bought[n_bought.between(8, 15)].index.intersection(n_wanted[n_wanted >= 15].index))
-    print("\nA customer bought")
+    print("\nThe purchases of a customer")
     for item in past.loc[past["user_id"] == customer, "item_id"].unique():
         print(f"    {names[item]}")
-    print("and is recommended (* what she did buy later)")
+    print("The recommendations (* bought later)")
     later = set(wanted.loc[wanted["user_id"] == customer, "item_id"])
     for item in recommender.recommend([customer])[0][0]:
         print(f"  {'*' if item in later else ' '} {names[item]}")
 
 
-def show_similar(recommender: TableRecommender, item: str, names: pd.Series) -> None:
-    print(f"\nWith {names[item]} goes")
+def show_similar(recommender: LogRecommender, item: str, names: pd.Series) -> None:
+    """Show the products that are similar to a product."""
+    print(f"\nSimilar to {names[item]}")
     for similar in recommender.similar_items([item], n=5)[0][0]:
         print(f"    {names[similar]}")
 

@@ -1,29 +1,31 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
-from skgnnrec.adaptation import InteractionAdapter, MaskedLMAdapter
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.recommenders import (
+    ContentRecommender,
     GNNRatingRegressor,
     GNNRecommender,
     GraphFilterRecommender,
+    LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
-    TableRecommender,
 )
 from skgnnrec.text import TextEmbedder
+from skgnnrec.text.finetuning import InteractionFineTuner, MaskedLMFineTuner
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "ContentRecommender",
     "GNNRatingRegressor",
     "GNNRecommender",
     "GraphFilterRecommender",
-    "InteractionAdapter",
+    "InteractionFineTuner",
     "ItemCatalog",
-    "MaskedLMAdapter",
+    "LogRecommender",
+    "MaskedLMFineTuner",
     "PopularityRecommender",
     "RidgeRecommender",
-    "TableRecommender",
     "TextEmbedder",
     "__version__",
 ]

@@ -1,34 +1,39 @@
-"""Item data as one immutable value that scikit-learn passes on untouched."""
+"""The data of items as one immutable value that scikit-learn passes on unchanged."""
 
 from typing import Any
 
+import joblib
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils import get_tags
 
+from skgnnrec._columns import as_table, hashable, read_columns
 from skgnnrec.exceptions import ItemAlignmentError
+from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few
 
 __all__ = ["ItemCatalog"]
 
-SHOWN = 5  # ids an error message names
-
 
 class ItemCatalog:
-    """The items of a recommender: one row of data per item, found by id.
+    """The items of a recommender, with one row of data per item.
 
-    A catalog is a constructor parameter of recommenders, never an argument of `fit`: scikit-learn slices whatever
-    array has as many rows as there are users. It is immutable, has no length and no shape, and copies of it are
-    itself, so `clone`, pipelines and searches pass it on untouched.
+    A catalog is a constructor parameter of recommenders and never an argument of `fit`: scikit-learn slices every
+    argument of `fit` that has as many rows as there are users. A catalog is immutable and has neither a length nor a
+    shape. Copies of a catalog are the catalog itself, so `clone`, pipelines and searches pass it on unchanged. Two
+    catalogs are equal if their contents are equal.
 
     Parameters
     ----------
-    data : DataFrame, Series, array-like or sparse matrix with one row per item
-        What is known of the items: texts, categories, prices, or vectors. A Series or a list of strings reaches
-        the item encoder as it is (what `TfidfVectorizer` expects), a DataFrame as a DataFrame (what
-        `ColumnTransformer` expects).
+    data : {DataFrame, Series, dict, array-like, sparse matrix} with n_items rows
+        The data of the items: texts, categories, prices, or vectors. DataFrames and Series may be from pandas, polars
+        or pyarrow. A dict maps the names of columns to columns.
     ids : str or array-like of shape (n_items,), default=None
-        The item ids: the name of a column of `data`, which then is no longer part of the item's data, or the ids
-        themselves. Without ids, items are known by their position: row j describes column j of the interactions.
+        The item ids, or the name of the column of `data` (or of its pandas index) that holds them. This column is not
+        part of the item data. If None, row j of the catalog describes column j of the interactions.
 
     Attributes
     ----------
@@ -36,13 +41,21 @@ class ItemCatalog:
         The number of items.
     ids : ndarray of shape (n_items,) or None
         The item ids.
-    data : DataFrame, Series, ndarray or sparse matrix
-        The items' data without the ids.
+    data : {DataFrame, Series, ndarray, csr_array} with n_items rows
+        The item data without the ids. Tables are returned as objects of pandas.
 
     Raises
     ------
     ItemAlignmentError
-        If ids repeat, are missing, or are not as many as the rows of `data`.
+        If ids are repeated or missing, or if their number differs from the number of rows of `data`.
+    TypeError
+        If `data` is not a table of items.
+
+    Notes
+    -----
+    The item encoder of a recommender receives `data`. If it is a transformer of texts, such as `TfidfVectorizer`, and
+    `data` is a DataFrame with one column, the encoder receives this column. Missing texts become empty texts for
+    encoders that do not accept missing values.
 
     Examples
     --------
@@ -56,77 +69,120 @@ class ItemCatalog:
     ['tea pot', 'red mug']
     """
 
-    __slots__ = ("_data", "_index")
+    __slots__ = ("_content", "_data", "_kind", "_labels", "_vocabulary")
 
+    # `_data` is a matrix or a list of columns, `_labels` has the names of the columns.
+    _content: str | None
     _data: Any
-    _index: pd.Index | None
+    _kind: str
+    _labels: list[Any] | None
+    _vocabulary: Vocabulary | None
 
     def __init__(self, data: Any, ids: Any = None) -> None:
         if isinstance(data, ItemCatalog):
-            raise TypeError("data must be a table of items, got an ItemCatalog.")
-        data = _as_table(data)
+            raise TypeError("data must be a table of items; got an ItemCatalog.")
+        table = as_table(data)
+        how_to_keep_one = _how_to_keep_one(data, ids)
         if isinstance(ids, str):
-            data, ids = _split_id_column(data, ids)
-        index = None if ids is None else _as_index(ids, data.shape[0])
-        if isinstance(data, pd.DataFrame | pd.Series):
-            data = data.reset_index(drop=True)
-        object.__setattr__(self, "_data", data)
-        object.__setattr__(self, "_index", index)
+            table, ids = _split_ids(table, ids)
+        self._set(*read_columns(table), None)
+        if ids is not None:
+            vocabulary = _read_ids(ids, how_to_keep_one)
+            has_data = not isinstance(self._data, list) or bool(self._data)  # a table may have no column but the ids
+            if has_data and len(vocabulary) != self.n_items:
+                raise ItemAlignmentError(f"ids has {len(vocabulary)} entries, data {self.n_items} rows.")
+            self._set(self._kind, self._labels, self._data, vocabulary)
+
+    def _set(self, kind: str, labels: list[Any] | None, data: Any, vocabulary: Vocabulary | None) -> "ItemCatalog":
+        self.__setstate__({"_kind": kind, "_labels": labels, "_data": data, "_vocabulary": vocabulary})
+        return self
 
     @property
     def n_items(self) -> int:
         """Return the number of items."""
-        return int(self._data.shape[0])
+        if not isinstance(self._data, list):
+            return int(self._data.shape[0])
+        if self._data:
+            return len(self._data[0].values)
+        return 0 if self._vocabulary is None else len(self._vocabulary)
 
     @property
     def ids(self) -> np.ndarray | None:
-        """Return the item ids, None where items are known by position."""
-        return None if self._index is None else self._index.to_numpy().copy()
+        """Return a copy of the item ids, or None if items are known by position."""
+        return None if self._vocabulary is None else self._vocabulary.ids
 
     @property
     def data(self) -> Any:
-        """Return a copy of the items' data, without the ids."""
-        return self._data.copy()
+        """Return a copy of the item data without the ids."""
+        if not isinstance(self._data, list):
+            return self._data.copy()
+        if self._kind == "array":
+            return self._data[0].values.copy()
+        if self._kind == "series":
+            return self._data[0].to_series().rename(None if self._labels is None else self._labels[0])
+        columns = dict(enumerate(column.to_series() for column in self._data))
+        frame = pd.DataFrame(columns, index=pd.RangeIndex(self.n_items))
+        frame.columns = pd.Index(self._labels or [], tupleize_cols=False)
+        return frame
 
     def positions(self, ids: Any) -> np.ndarray:
-        """Return where items stand in the catalog.
+        """Return the positions of items in the catalog.
+
+        The method turns the lists that `recommend` returns into the lists that the metrics take.
 
         Parameters
         ----------
-        ids : array-like of any shape
-            Item ids, or positions where the catalog has no ids.
+        ids : array-like of shape (n,), or ndarray of any shape
+            Item ids, or positions if the catalog has no ids.
 
         Returns
         -------
         positions : ndarray of the shape of `ids`, int64
-            The row of each item, -1 for one that is not in the catalog: what `recommend` returns becomes what the
-            metrics take.
+            The row of each item, -1 for ids that are not in the catalog.
+
+        Raises
+        ------
+        ValueError
+            If the catalog has no ids and `ids` are not integers.
         """
-        if self._index is not None:
-            ids = np.asarray(ids)
-            return self._index.get_indexer(pd.Index(ids.ravel())).astype(np.int64).reshape(ids.shape)
-        positions = np.asarray(ids, dtype=np.int64)
-        return np.where((positions >= 0) & (positions < self.n_items), positions, -1)
+        shape = ids.shape if isinstance(ids, np.ndarray) else None
+        flat = ids.ravel() if shape is not None else ids
+        if self._vocabulary is not None:
+            found = self._vocabulary.positions(flat, missing_ok=True)
+        else:
+            places = _as_integers(flat, "ids", "The catalog has no ids, so items are known by position.")
+            found = np.where((places >= 0) & (places < self.n_items), places, -1)
+        return found if shape is None else found.reshape(shape)
 
     def take(self, positions: Any) -> "ItemCatalog":
-        """Return the catalog of some items, by position.
+        """Return a catalog of the items at given positions.
 
         Parameters
         ----------
         positions : array-like of int, shape (n,)
-            Rows of this catalog.
+            Rows of this catalog, from 0 to ``n_items - 1``.
 
         Returns
         -------
         catalog : ItemCatalog
-            The items at `positions`, in that order.
+            The items at `positions`, in this order.
+
+        Raises
+        ------
+        ValueError
+            If a position is not an integer or is out of range.
         """
-        positions = np.asarray(positions, dtype=np.int64)
-        rows = self._data.iloc[positions] if hasattr(self._data, "iloc") else self._data[positions]
-        return ItemCatalog(rows, None if self._index is None else self._index[positions])
+        rows = _as_integers(positions, "positions", "numpy.flatnonzero turns a mask into positions.")
+        if len(rows) and (rows.min() < 0 or rows.max() >= self.n_items):
+            wrong = rows[(rows < 0) | (rows >= self.n_items)]
+            raise ValueError(f"positions must be from 0 to {self.n_items - 1}; got {first_few(wrong)}.")
+        is_list = isinstance(self._data, list)
+        data = [column.take(rows) for column in self._data] if is_list else self._data[rows]
+        vocabulary = None if self._vocabulary is None else Vocabulary(self._vocabulary.ids[rows])
+        return ItemCatalog.__new__(ItemCatalog)._set(self._kind, self._labels, data, vocabulary)
 
     def align(self, ids: Any) -> "ItemCatalog":
-        """Return the catalog of some items, by id.
+        """Return a catalog of the items with given ids.
 
         Parameters
         ----------
@@ -136,29 +192,36 @@ class ItemCatalog:
         Returns
         -------
         catalog : ItemCatalog
-            The items called `ids`, in that order.
+            The items with these ids, in this order.
 
         Raises
         ------
         ItemAlignmentError
-            If an id is not in the catalog, or the catalog has no ids.
+            If an id is not in the catalog, or if the catalog has no ids.
         """
-        if self._index is None:
+        if self._vocabulary is None:
             raise ItemAlignmentError(
                 "The catalog has no ids to find items by: pass ids= to ItemCatalog(...), or X without column names."
             )
-        ids = np.asarray(ids)
-        positions = self.positions(ids)
-        missing = ids[positions < 0]
+        wanted = ids if isinstance(ids, Vocabulary) else Vocabulary(ids)
+        if wanted.equals(self._vocabulary):
+            return self
+        positions = self._vocabulary.positions(wanted.ids)
+        missing = wanted.ids[positions < 0]
         if len(missing):
+            asked, held = describe_type(wanted.ids), describe_type(self._vocabulary.ids)
+            hint = "" if asked == held else f" These ids are of type {asked}, those of the catalog of type {held}."
             raise ItemAlignmentError(
-                f"The catalog lacks {len(missing)} of {len(ids)} items: {_some(missing)}. Add a row for each "
-                f"(its text may be missing). {_type_hint(ids, self._index)}".rstrip()
+                f"The catalog lacks {len(missing)} of {len(wanted)} items: {first_few(missing)}. Add a row for each; "
+                f"its text may be missing.{hint}"
             )
         return self.take(positions)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"ItemCatalog is immutable: cannot set {name!r}.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"ItemCatalog is immutable: cannot delete {name!r}.")
 
     def __copy__(self) -> "ItemCatalog":
         return self
@@ -166,71 +229,158 @@ class ItemCatalog:
     def __deepcopy__(self, memo: dict) -> "ItemCatalog":
         return self
 
-    def __reduce__(self) -> tuple:
-        return ItemCatalog, (self._data, self._index)
+    def _digest(self) -> str:
+        """Return a hash of the contents."""
+        if self._content is None:
+            data = self._data
+            if isinstance(data, list):
+                contents: Any = [column.contents() for column in data]
+            elif sparse.issparse(data):
+                contents = data.shape, data.data, data.indices.astype(np.int64), data.indptr.astype(np.int64)
+            else:
+                contents = data.shape, hashable(data.ravel())
+            labels = None if self._labels is None else [joblib.hash(label) for label in self._labels]
+            ids = None if self._vocabulary is None else hashable(self._vocabulary.ids)
+            object.__setattr__(self, "_content", str(joblib.hash((self._kind, labels, contents, ids))))
+        return str(self._content)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ItemCatalog) and (self is other or self._digest() == other._digest())
+
+    def __hash__(self) -> int:
+        return hash(self._digest())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "_content"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {**state, "_content": None}.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         parts = [f"n_items={self.n_items}"]
-        if self._index is not None and self.n_items:
-            parts.append(f"ids={_plain(self._index[0])!r}...{_plain(self._index[-1])!r}")
-        if isinstance(self._data, pd.DataFrame):
-            parts.append(f"columns={[str(name) for name in self._data.columns]}")
+        if self._vocabulary is not None and self.n_items:
+            first, last = (first_few(self._vocabulary.ids[place : place + 1 or None]) for place in (0, -1))
+            parts.append(f"ids={first}...{last}")
+        if self._kind == "frame":
+            parts.append(f"columns={[str(label) for label in self._labels or []]}")
         return f"ItemCatalog({', '.join(parts)})"
 
 
-def _as_table(data: Any) -> Any:
-    if isinstance(data, pd.DataFrame | pd.Series):
+def encoder_input(catalog: ItemCatalog, encoder: Any) -> Any:
+    """Return the data of a catalog as an item encoder takes them.
+
+    Encoders of texts take the only column of a table. Missing texts are empty texts for encoders that do not accept
+    missing values, also for those inside a ColumnTransformer.
+    """
+    data = catalog.data
+    readers = _readers_of_texts(encoder)
+    if not readers:
+        for label in _text_columns(encoder) if hasattr(data, "columns") else ():
+            if label in data.columns:
+                data[label] = _fill(data[label])
         return data
-    if sparse.issparse(data):
-        return sparse.csr_array(data, copy=True)
-    if hasattr(data, "to_pandas"):
-        return data.to_pandas()
-    if isinstance(data, str | bytes | dict) or not hasattr(data, "__len__"):
-        raise TypeError(
-            f"data must be a DataFrame, a Series, a list or an array with a row per item, got {type(data).__name__}."
-        )
-    array = np.array(data, dtype=object if _holds_text(data) else None)  # a copy, which the caller cannot change
-    if array.ndim == 1:
-        return pd.Series(array)
-    if array.ndim != 2:
-        raise ValueError(f"data must have one or two dimensions, got {array.ndim}.")
-    return array
+    if hasattr(data, "columns"):
+        if data.shape[1] != 1:
+            raise ValueError(
+                f"item_encoder={type(encoder).__name__}(...) takes one column of texts; the catalog has "
+                f"{data.shape[1]} columns: {list(data.columns)}. Pass ItemCatalog(data['title'], ids=data['id']), or "
+                "encode each column with a ColumnTransformer."
+            )
+        data = data.iloc[:, 0]
+    return data if data.ndim != 1 or _accept_missing(readers) else _fill(data)
 
 
-def _holds_text(data: Any) -> bool:
-    return getattr(data, "dtype", None) is None and any(isinstance(value, str) for value in data)
+def _readers_of_texts(encoder: Any) -> list[BaseEstimator]:
+    """Return the encoder, or the transformers inside it, whose tags say that their input is a column of texts."""
+    if isinstance(encoder, Pipeline):
+        steps = [step for _, step in encoder.steps if step not in (None, "passthrough")]
+        return _readers_of_texts(steps[0]) if steps else []
+    if isinstance(encoder, FeatureUnion):
+        return [reader for _, part in encoder.transformer_list for reader in _readers_of_texts(part)]
+    if not isinstance(encoder, BaseEstimator):
+        return []
+    tags = get_tags(encoder).input_tags
+    return [encoder] if tags.string and not tags.two_d_array else []
 
 
-def _split_id_column(data: Any, name: str) -> tuple[Any, Any]:
-    if not isinstance(data, pd.DataFrame) or name not in data.columns:
-        raise ItemAlignmentError(
-            f"ids={name!r} must be a column of data"
-            + (f", got columns {list(data.columns)}." if isinstance(data, pd.DataFrame) else ", which is no DataFrame.")
-        )
-    return data.drop(columns=name), data[name]
+def _accept_missing(readers: list[BaseEstimator]) -> bool:
+    return all(get_tags(reader).input_tags.allow_nan for reader in readers)
 
 
-def _as_index(ids: Any, n_items: int) -> pd.Index:
-    index = pd.Index(ids if isinstance(ids, pd.Index) else np.asarray(ids), tupleize_cols=False).rename(None)
-    if len(index) != n_items:
-        raise ItemAlignmentError(f"ids has {len(index)} entries, data {n_items} rows.")
-    if index.hasnans:
-        raise ItemAlignmentError(f"ids are missing in {np.count_nonzero(index.isna())} rows.")
-    if not index.is_unique:
-        raise ItemAlignmentError(f"ids repeat: {_some(index[index.duplicated()].unique())}.")
-    return index
+def _text_columns(encoder: Any) -> list[str]:
+    """Return the columns that a ColumnTransformer passes to encoders of texts that do not accept missing values."""
+    first = encoder[0] if isinstance(encoder, Pipeline) else encoder
+    columns = []
+    for _, transformer, column in getattr(first, "transformers", ()):
+        readers = _readers_of_texts(transformer) if isinstance(column, str) else []
+        if readers and not _accept_missing(readers):
+            columns.append(column)
+    return columns
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _fill(texts: Any) -> Any:
+    """Return texts with empty ones in place of missing ones."""
+    return pd.Series(texts, dtype=object).where(pd.notna(texts), "")
 
 
-def _some(ids: Any) -> str:
-    shown = ", ".join(repr(_plain(value)) for value in ids[:SHOWN])
-    return shown + (", ..." if len(ids) > SHOWN else "")
+def _split_ids(table: Any, name: str) -> tuple[Any, Any]:
+    """Return a table without its column of ids, and this column."""
+    if not hasattr(table, "columns"):
+        raise ItemAlignmentError(f"ids={name!r} must be a column of data, but data is not a DataFrame.")
+    labels = list(table.columns)
+    if labels.count(name) == 1:
+        if isinstance(table, nw.DataFrame):
+            return table.drop(name), table[name].to_native()
+        return table.drop(columns=name), table[name]
+    if getattr(getattr(table, "index", None), "name", None) == name:
+        return table, table.index
+    raise ItemAlignmentError(f"ids={name!r} must be one column of data; the columns are {labels}.")
 
 
-def _type_hint(ids: np.ndarray, index: pd.Index) -> str:
-    """Say it when ids differ in type only, the commonest cause of a catalog that lacks everything."""
-    asked, held = type(_plain(ids[0])).__name__, type(_plain(index[0])).__name__ if len(index) else "nothing"
-    return "" if asked == held else f"Those ids are of type {asked}, the catalog's of type {held}."
+def _how_to_keep_one(data: Any, ids: Any) -> str:
+    if isinstance(ids, str) and hasattr(data, "drop_duplicates"):
+        return f"data.drop_duplicates({ids!r}) keeps the first row of each id."
+    if isinstance(ids, str) and hasattr(data, "unique"):
+        return f"data.unique({ids!r}, keep='first', maintain_order=True) keeps the first row of each id."
+    return "~pandas.Index(ids).duplicated() marks the first row of each id."
+
+
+def _read_ids(ids: Any, how_to_keep_one: str) -> Vocabulary:
+    try:
+        return Vocabulary(ids)
+    except ValueError as error:
+        raise ItemAlignmentError(_describe_repeated(ids, how_to_keep_one) or str(error)) from error
+
+
+def _describe_repeated(ids: Any, how_to_keep_one: str) -> str | None:
+    try:
+        distinct, places = Vocabulary.of(as_ids(ids))
+    except ValueError:
+        return None
+    repeated = distinct.ids[np.bincount(places) > 1]
+    return f"ids must be distinct; got {first_few(repeated)} in more than one row. {how_to_keep_one}"
+
+
+def _as_integers(positions: Any, name: str, hint: str) -> np.ndarray:
+    array = np.asarray(positions)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers; got values of dtype {array.dtype}. {hint}")
+    return array.astype(np.int64)
+
+
+def item_vocabulary(items: np.ndarray, catalog: ItemCatalog | None) -> tuple[Vocabulary, np.ndarray]:
+    """Return the items of the catalog, or those of a log without catalog, and the position of each value."""
+    if catalog is None:
+        return Vocabulary.of(items)
+    vocabulary = Vocabulary(np.arange(catalog.n_items)) if catalog._vocabulary is None else catalog._vocabulary
+    positions = vocabulary.positions(items)
+    if (positions < 0).any():
+        unknown, _ = Vocabulary.of(items[positions < 0])
+        if catalog._vocabulary is None:
+            raise ItemAlignmentError(
+                f"The catalog has no ids, so items are positions from 0 to {catalog.n_items - 1}; the log has "
+                f"{len(unknown)} other items: {first_few(unknown.ids)}. Pass ids= to ItemCatalog(...)."
+            )
+        catalog.align(Vocabulary.of(items)[0])  # raises an error that names them
+    return vocabulary, positions

@@ -1,4 +1,4 @@
-"""Errors and warnings that users may want to catch by name."""
+"""Errors and warnings of the package."""
 
 __all__ = [
     "CacheWarning",
@@ -11,24 +11,24 @@ __all__ = [
 
 
 class ItemAlignmentError(ValueError):
-    """Raised when item data and the columns of the interactions do not match."""
+    """Raised when item data do not match the columns of the interactions."""
 
 
 class MemoryLimitError(MemoryError, ValueError):
-    """Raised before an allocation that is larger than the memory at hand."""
+    """Raised before an allocation that exceeds the memory of the machine."""
 
 
 class NonFiniteLossError(ArithmeticError):
-    """Raised when training diverges: a loss is infinite or not a number."""
+    """Raised when training diverges: a loss is infinite or NaN."""
 
 
 class EmptyHistoryWarning(UserWarning):
-    """Warned when nothing can be held out because no user has two interactions."""
+    """Warned when there are no interactions to hold out or to score."""
 
 
 class LeakageWarning(UserWarning):
-    """Warned when a split lets a recommender learn from what it is scored on, or from the time after it."""
+    """Warned when a recommender learns from the interactions it is scored on, or from later ones."""
 
 
 class CacheWarning(UserWarning):
-    """Warned when a cache of text vectors cannot be used; results are the same, they take longer."""
+    """Warned when a cache of text vectors cannot be used: results are the same but take longer."""

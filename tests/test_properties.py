@@ -33,7 +33,7 @@ def fit_closed_form(closed_form_prototype):
 def fit_with(prototype):
     def fit(X, vectors=None):
         items = None if vectors is None else ItemCatalog(vectors)
-        return clone(prototype).set_params(items=items).fit(X)
+        return clone(prototype).set_params(catalog=items).fit(X)
 
     return fit
 
@@ -126,7 +126,7 @@ def test_candidates_are_the_ranking_without_the_others(fit, X, random, seed):
     rec = fit(X, vectors_of(X, seed))
     chosen = random.sample(range(X.shape[1]), random.randint(1, X.shape[1]))
     ranking, scores = rec.recommend(X, X.shape[1])
-    items, found = rec.recommend(X, len(chosen), items=sorted(chosen))
+    items, found = rec.recommend(X, len(chosen), candidates=sorted(chosen))
     for row in range(len(X)):
         kept = np.isin(ranking[row], chosen)
         assert_array_equal(items[row][items[row] >= 0], ranking[row][kept])
@@ -155,5 +155,7 @@ def test_fitted_items_of_a_catalog_keep_their_scores(fit, X, seed):
     frame = pd.DataFrame(X, columns=[f"item {j}" for j in range(X.shape[1])])
     rec = fit(frame, vectors)
     everything = ItemCatalog(vectors, ids=list(frame.columns))
-    for with_catalog, without in zip(rec.recommend(frame, 5, items=everything), rec.recommend(frame, 5), strict=True):
+    for with_catalog, without in zip(
+        rec.recommend(frame, 5, candidates=everything), rec.recommend(frame, 5), strict=True
+    ):
         assert_array_equal(with_catalog, without)

@@ -2,7 +2,7 @@
 
     python tools/package_datasets.py ../shared/data
 
-The raw folder holds `online_retail/transactions.csv.gz` (the lines of the UCI data set as CSV) and
+The raw folder contains `online_retail/transactions.csv.gz` (the lines of the UCI data set as CSV),
 `movietweetings/{movies,ratings}.csv.gz` and `movietweetings/LICENSE`. The same input gives the same bytes.
 """
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "skgnnrec" / "datasets" / "data"
 MAX_BYTES = 1_500_000
-# Carriage and packing are sold under codes that look like a product's.
+# Carriage and packing have codes in the format of product codes.
 SERVICE_CODES = ("23444", "23574")
 
 
@@ -50,7 +50,7 @@ def package_online_retail(raw_dir: Path, out_dir: Path) -> None:
 
 
 def clean_lines(lines: pd.DataFrame) -> pd.DataFrame:
-    """Keep the lines on which a known customer buys a product."""
+    """Keep the sales of products to known customers."""
     quantity = lines["quantity"].astype(int)
     code = lines["stock_code"]
     is_product = code.str.fullmatch(r"\d{5}[A-Za-z]*") & ~code.isin(SERVICE_CODES)
@@ -74,7 +74,7 @@ def to_minutes(dates: pd.Series) -> np.ndarray:
 
 
 def collect_invoices(lines: pd.DataFrame) -> pd.DataFrame:
-    """One row an invoice, in the order of time; a few were typed over two minutes: the first counts."""
+    """Return one row per invoice, in the order of time. The time is that of the first line."""
     invoices = lines.groupby("invoice", as_index=False).agg(
         user_id=("user_id", "first"), n_users=("user_id", "nunique"), minute=("minute", "min")
     )
@@ -83,7 +83,7 @@ def collect_invoices(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def collect_products(lines: pd.DataFrame) -> pd.DataFrame:
-    """One row a stock code: its most frequent description (ties: the first in the alphabet), median price."""
+    """Return one row per stock code: the most frequent description (ties by the alphabet) and the median price."""
     counts = lines.groupby(["item_id", "description"], as_index=False).size()
     counts = counts.sort_values(["item_id", "size", "description"], ascending=[True, False, True])
     items = counts.drop_duplicates("item_id")[["item_id", "description"]].reset_index(drop=True)
@@ -92,9 +92,9 @@ def collect_products(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge_lines(lines: pd.DataFrame, invoices: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
-    """One row an invoice and item: quantities added up, the price their average in whole pence.
+    """Return one row per invoice and item, with the sum of the quantities and the mean price in whole pence.
 
-    Sorted by item, since an item's price hardly varies and so takes little room.
+    The rows are sorted by item, because equal prices in sequence are compressed well.
     """
     events = lines.assign(
         invoice=pd.Index(invoices["invoice"]).get_indexer(lines["invoice"]),
@@ -128,7 +128,7 @@ def package_movietweetings(raw_dir: Path, out_dir: Path) -> None:
 
 
 def write_csv_gz(frame: pd.DataFrame, path: Path) -> None:
-    """Write a CSV whose compressed bytes carry no time stamp and no file name."""
+    """Write a compressed CSV file without time stamp and file name."""
     text = frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
     path.write_bytes(gzip.compress(text, compresslevel=9, mtime=0))
 

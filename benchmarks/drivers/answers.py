@@ -1,7 +1,8 @@
-"""The driver's side of a comparison: commands come by standard input, one JSON a line, answers go the same way.
+"""The driver of a package: read commands from standard input and print the answers, one JSON object per line.
 
-Read by every driver, in the environment of each package: numpy and scipy only. Lines of a driver that end in `# *` are
-what a user of the package writes, from a matrix and texts in memory to lists; they are counted.
+All drivers import this module, each in the environment of its package. It needs only numpy and scipy. Lines of a
+driver that end in `# *` are lines that a user of the package writes, from a matrix and texts in memory to
+recommendation lists. They are counted.
 """
 
 import json
@@ -18,26 +19,26 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-BLOCK = 1024  # users that are scored at a time where a package leaves that to its user
-WARM_UP = 20  # calls for one user before those that are timed
+BLOCK = 1024  # users to score at once, where the package leaves that to its users
+WARM_UP = 20  # calls before the timed calls
 
 
 @dataclass
 class Data:
-    """What all packages get; the same files."""
+    """The data, which are the same for all packages."""
 
     X: sparse.csr_matrix  # (n_users, n_items): binary, to fit
     users: np.ndarray  # rows of X to recommend to
     n_threads: int
     histories: sparse.csr_matrix | None = None  # of `users`, the entries weighted by recency
-    newcomers: sparse.csr_matrix | None = None  # (n_newcomers, n_items): histories of users that X does not have
-    cold: np.ndarray | None = None  # items without an entry in X
+    newcomers: sparse.csr_matrix | None = None  # (n_newcomers, n_items): histories of users who are not in X
+    cold: np.ndarray | None = None  # items without interactions in X
     texts: list[str] | None = None
     vectors: np.ndarray | None = None  # of the texts
 
 
 def read(folder: Path, n_threads: int) -> Data:
-    """Return what the harness wrote into a folder."""
+    """Read the data from a folder."""
     found: dict[str, Any] = {}
     for path in folder.iterdir():
         if path.suffix == ".npz":
@@ -50,34 +51,34 @@ def read(folder: Path, n_threads: int) -> Data:
 
 
 class Driver:
-    """What a driver answers; a method that is None says what the package has no answer to."""
+    """Base class of the drivers. A method is None if the package does not have that function."""
 
     package: str
     encode: Callable[[list[str]], np.ndarray] | None = None
-    lists_of_rows: Callable[[sparse.csr_matrix, int], np.ndarray] | None = None  # of users known by their row only
+    lists_of_rows: Callable[[sparse.csr_matrix, int], np.ndarray] | None = None  # for users who are not in the fit
     lists_among: Callable[[np.ndarray, np.ndarray, int], np.ndarray] | None = None  # users, items, n
 
     def __init__(self) -> None:
         self.model: Any = None
-        self.not_counted = 0.0  # seconds within `fit` that are no part of it
-        self.about: dict[str, Any] = {}  # more to tell about the fit
+        self.not_counted = 0.0  # seconds in `fit` that do not count as fitting
+        self.about: dict[str, Any] = {}  # further results of the fit
 
     def fit(self, data: Data, **parameters: Any) -> None:
         """Set `model`."""
         raise NotImplementedError
 
     def lists(self, users: np.ndarray, n: int) -> np.ndarray:
-        """Return the n best items of users of the fit, seen ones left out."""
+        """Return the n best items of users of the fit, without items of their histories."""
         raise NotImplementedError
 
     def save(self, path: Path) -> None:
-        """Write all that answers need."""
+        """Write the fitted model."""
         with path.open("wb") as file:
             pickle.dump(self.model, file, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def best(scores: np.ndarray, seen: sparse.csr_matrix, n: int) -> np.ndarray:
-    """Return the columns of the n best scores of each row, best first, those seen left out; -1 where there is none."""
+    """Return the columns of the n best scores of each row, without seen items, best first, padded with -1."""
     scores[np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr)), seen.indices] = -np.inf
     chosen = np.argpartition(-scores, n - 1, axis=1)[:, :n]
     values = np.take_along_axis(scores, chosen, axis=1)
@@ -86,17 +87,17 @@ def best(scores: np.ndarray, seen: sparse.csr_matrix, n: int) -> np.ndarray:
 
 
 def rows_of(X: sparse.csr_matrix, users: np.ndarray) -> sparse.csr_matrix:
-    """Return the rows of users; of one user as a server has it, without the cost of a selection."""
+    """Return the rows of users. For a single user, a slice avoids the cost of a selection, as in a server."""
     return X[users] if len(users) > 1 else X[users[0] : users[0] + 1]
 
 
 def in_blocks(n_rows: int, rank: Callable[[slice], np.ndarray]) -> np.ndarray:
-    """Return the lists of all rows, a block of rows at a time."""
+    """Return the lists of all rows, computed in blocks of rows."""
     return np.vstack([rank(slice(start, start + BLOCK)) for start in range(0, n_rows, BLOCK)])
 
 
 def peak_mib() -> int:
-    """Return the largest resident set of this process so far, in MiB."""
+    """Return the peak memory of this process in MiB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) // 1024
 
@@ -124,7 +125,7 @@ class Answers:
         return {"seconds": seconds, "peak_mib": peak_mib(), **self.driver.about}
 
     def lists(self, of: str, n: int, to: str) -> dict:
-        """Rank for the users ("known"), for their weighted rows, for newcomers, or cold items for the users."""
+        """Rank all items for known users, weighted histories or new users, or cold items for known users."""
         data, driver = self.data, self.driver
         calls = {
             "known": lambda: driver.lists(data.users, n),
@@ -139,7 +140,7 @@ class Answers:
         return {"seconds": seconds, "peak_mib": peak_mib()}
 
     def one(self, n: int, n_calls: int) -> dict:
-        """Rank for one user after the other, as a server does."""
+        """Rank for single users, one after the other, as a server does."""
         asked = np.random.default_rng(0).choice(self.data.users, WARM_UP + n_calls)
         taken = []
         for user in asked:
@@ -156,8 +157,8 @@ class Answers:
 
 
 def answer(driver: Driver) -> None:
-    """Answer commands until standard input ends; what fails is answered too."""
-    output, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    """Answer commands until standard input ends. The answer to a command that fails is its error."""
+    output, sys.stdout = sys.stdout, sys.stderr  # libraries print to standard output
     answers = Answers(driver)
     for line in sys.stdin:
         command = json.loads(line)

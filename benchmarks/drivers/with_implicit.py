@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 
 class Implicit(Driver):
-    """One of its models; BLAS has one thread, as its documentation asks for, and the model all of them."""
+    """A model of implicit. BLAS has one thread, as its documentation recommends; the model has all threads."""
 
     package = "implicit"
 
@@ -21,11 +21,11 @@ class Implicit(Driver):
             self.model = cls(num_threads=data.n_threads, **parameters)  # *
             self.model.fit(data.X, show_progress=False)  # *
         self.X = data.X
-        # Neighbours score a row as it stands; the factors of a row are solved for; BPR has no way to a new row.
+        # The neighbour models score new rows directly, ALS solves for their factors, and BPR does not support them.
         self.row = {"recalculate_user": True} if name == "AlternatingLeastSquares" else {}
         if name == "BayesianPersonalizedRanking":
             self.lists_of_rows = None
-        # Lists of neighbours end in items that the user has, with a score of 0.
+        # Lists of the neighbour models end with items of the history, with a score of 0.
         self.lowest = 0.0 if "nearest_neighbours" in module else np.finfo(np.float32).min / 2
 
     def lists(self, users: np.ndarray, n: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Drive LightFM with the words of the items as features, besides each item itself."""
+"""Drive LightFM. The features of an item are the item itself and the words of its text."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer  # *
 
 
 class LightFMWithWords(Driver):
-    """The hybrid model; without texts, items are only themselves."""
+    """The hybrid model. Without texts, the only feature of an item is the item itself."""
 
     package = "lightfm-next"
 
@@ -20,7 +20,7 @@ class LightFMWithWords(Driver):
         if data.texts is not None:
             words = TfidfVectorizer(dtype=np.float32).fit_transform(data.texts)  # *
             features.append(words)
-            # Of an item that nobody has, only the words are learned.
+            # For an item without interactions, only the words are learned.
             self.words = sparse.hstack([sparse.csr_matrix(features[0].shape, dtype=np.float32), words], "csr")
         self.features = sparse.hstack(features, "csr")  # *
         self.model = LightFM(random_state=0, **parameters)  # *

@@ -1,6 +1,6 @@
 """Drive RecBole's LightGCN.
 
-`recbole.quick_start` is not entered, since it asks for ray; what it calls is called here.
+`recbole.quick_start` is not used because it imports ray. This script calls the same functions.
 """
 
 import os
@@ -22,11 +22,11 @@ from recbole.sampler import Sampler  # *
 from recbole.trainer import Trainer  # *
 from recbole.utils import init_seed
 
-EPOCHS = 300  # its own default
+EPOCHS = 300  # the default of RecBole
 
 
 class RecBole(Driver):
-    """LightGCN, trained on every interaction for as many epochs as there is time for."""
+    """LightGCN, trained on all interactions for as many epochs as the time limit allows."""
 
     package = "recbole"
 
@@ -41,7 +41,7 @@ class RecBole(Driver):
         config = Config("LightGCN", "log", config_dict={**fixed, **parameters})  # *
         init_seed(config["seed"], config["reproducibility"])
         self.dataset = create_dataset(config)  # *
-        self.dataset._change_feat_format()  # as `build` does, without a split: every interaction is trained on
+        self.dataset._change_feat_format()  # as `build` does, without a split: all interactions are for training
         sampler = Sampler(["train"], [self.dataset], "uniform").set_phase("train")  # *
         loader = TrainDataLoader(config, self.dataset, sampler, shuffle=True)  # *
         self.model = LightGCN(config, self.dataset).to(config["device"])  # *
@@ -59,7 +59,7 @@ class RecBole(Driver):
     def lists(self, users: np.ndarray, n: int) -> np.ndarray:
         user_ids = self.dataset.token2id("user_id", users.astype(str))  # *
         columns = self.dataset.field2id_token["item_id"]  # *
-        columns = np.append(-1, columns[1:].astype(np.int64))  # its item 0 is none
+        columns = np.append(-1, columns[1:].astype(np.int64))  # its item 0 is padding
         with torch.no_grad():
             user_vectors, item_vectors = self.model.forward()  # *
 
@@ -75,7 +75,7 @@ class RecBole(Driver):
         torch.save(self.model.state_dict(), path)
 
 
-sys.argv = sys.argv[:1]  # RecBole reads the command line too
+sys.argv = sys.argv[:1]  # RecBole also reads the command line
 with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)  # it writes into the working folder
+    os.chdir(folder)  # RecBole writes into the working folder
     answer(RecBole())

@@ -1,4 +1,4 @@
-"""Drive scikit-learn's own way: TruncatedSVD, and the history back from its components."""
+"""Drive scikit-learn: `TruncatedSVD`, with the reconstructed history as scores."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sklearn.decomposition import TruncatedSVD  # *
 
 
 class ScikitLearn(Driver):
-    """A transformer is all there is; ranking is left to the user."""
+    """`TruncatedSVD` is a transformer, so that the user writes the ranking."""
 
     package = "scikit-learn"
 

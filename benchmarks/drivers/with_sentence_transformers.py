@@ -1,4 +1,4 @@
-"""Drive sentence-transformers and scikit-learn's NearestNeighbors: what reads most like the mean of the history."""
+"""Drive sentence-transformers with `NearestNeighbors`: the items nearest to the mean text vector of the history."""
 
 import numpy as np
 from answers import Data, Driver, answer, in_blocks
@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors  # *
 
 
 class SentenceTransformers(Driver):
-    """Text alone: nothing is learned from what others did."""
+    """Recommendation by text alone, without learning from other users."""
 
     package = "sentence-transformers"
 
@@ -24,7 +24,7 @@ class SentenceTransformers(Driver):
         return self.lists_of_rows(self.X[users], n)
 
     def lists_of_rows(self, rows: sparse.csr_matrix, n: int) -> np.ndarray:
-        # Those seen come first, so that many more have to be asked for: users with as many are asked for together.
+        # The items of the history come first, so that more neighbours are needed for longer histories.
         order = np.argsort(np.diff(rows.indptr), kind="stable")
         lists = np.empty((rows.shape[0], n), dtype=np.int64)
         lists[order] = in_blocks(len(order), lambda block: self._unseen(self.model, rows[order[block]], n))

@@ -11,7 +11,7 @@ from skgnnrec import ItemCatalog  # *
 
 
 class Skgnnrec(Driver):
-    """One of its recommenders, with or without the vectors of the texts."""
+    """A recommender of skgnnrec, with or without text vectors."""
 
     package = "skgnnrec"
 
@@ -21,9 +21,9 @@ class Skgnnrec(Driver):
         return skgnnrec.TextEmbedder(str(get_model_path())).fit_transform(texts)
 
     def fit(self, data: Data, model: str, text: bool = False, seconds: float | None = None, **parameters: Any) -> None:
-        self.X = data.X  # `seconds` is for packages that do not stop by themselves
+        self.X = data.X  # `seconds` is for packages without early stopping
         cls = getattr(skgnnrec, model)  # *
-        catalog = {"items": ItemCatalog(data.vectors)} if text else {}  # *
+        catalog = {"catalog": ItemCatalog(data.vectors)} if text else {}  # *
         self.model = cls(**parameters, **catalog).fit(data.X)  # *
         if hasattr(self.model, "n_iter_"):
             self.about = {"epochs": int(self.model.n_iter_)}
@@ -36,7 +36,7 @@ class Skgnnrec(Driver):
         return items
 
     def lists_among(self, users: np.ndarray, items: np.ndarray, n: int) -> np.ndarray:
-        return self.model.recommend(self.X[users], n, items=items)[0]
+        return self.model.recommend(self.X[users], n, candidates=items)[0]
 
 
 answer(Skgnnrec())

@@ -9,7 +9,7 @@ from answers import Data, Driver, answer
 
 
 class Skrecsys(Driver):
-    """One of its models. Users and items go by ids; it knows items of the fit only."""
+    """A model of skrecsys. Users and items are ids; all items must be in the fit."""
 
     package = "skrecsys"
 
@@ -20,11 +20,11 @@ class Skrecsys(Driver):
         if seconds is None:
             self.model = cls(**parameters).fit(pairs)  # *
             return
-        # As many epochs as there is time for: the first is timed, and is all of them where there is no time for more.
+        # The first epoch is timed to compute how many epochs the time limit allows.
         epoch_s = self._train(cls, pairs, parameters, 1)
         if epoch_s < seconds / 2:
             timing_s = epoch_s
-            if epoch_s < seconds / 10:  # a good part of it is no epoch
+            if epoch_s < seconds / 10:  # a large part of a fit is set-up
                 three_s = self._train(cls, pairs, parameters, 3)
                 epoch_s, timing_s = max(1e-3, (three_s - epoch_s) / 2), epoch_s + three_s
             self.not_counted = timing_s
@@ -32,7 +32,7 @@ class Skrecsys(Driver):
         self.about = {"epochs": int(self.model.n_iter_)}
 
     def _train(self, cls: Any, pairs: np.ndarray, parameters: dict[str, Any], epochs: int) -> float:
-        """Fit for some epochs and return the seconds."""
+        """Fit for a number of epochs and return the seconds."""
         before = time.perf_counter()
         self.model = cls(**parameters | {"max_iter": epochs}).fit(pairs)
         return time.perf_counter() - before

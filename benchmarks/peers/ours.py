@@ -8,7 +8,7 @@ from pace import paced
 from scipy import sparse
 
 from skgnnrec import GNNRecommender
-from skgnnrec.recommenders._gnn_learner import RankingLearner
+from skgnnrec.recommenders.gnn._learner import RankingLearner
 
 X = sparse.csr_array(sparse.load_npz(sys.argv[1])).astype(np.float32)
 batches = RankingLearner.batches

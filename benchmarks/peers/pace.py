@@ -1,6 +1,6 @@
-"""A training loop is fed its own batches, as many as standard input asks for, and the seconds are answered.
+"""Run a training loop for a number of batches, read from standard input, and print the seconds.
 
-Read by every driver, in the environment of each peer.
+All drivers import this module, each in the environment of its package.
 """
 
 import json
@@ -14,12 +14,12 @@ import torch
 
 
 def paced(epochs: Callable[[int], Iterable[Any]]) -> Iterator[Any]:
-    """Yield the batches of one epoch after the other, in portions.
+    """Yield the batches of all epochs, and measure the time between requests.
 
-    The loop comes back for the next batch when its step is done: the seconds of a portion are those of drawing its
-    batches and of taking its steps, and of nothing else.
+    The training loop asks for the next batch when its step is done. The seconds therefore contain the drawing of the
+    batches and the steps, and nothing else.
     """
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries print to standard output
     batches = chain.from_iterable(epochs(epoch) for epoch in count())
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}), file=answers, flush=True)
     for line in sys.stdin:

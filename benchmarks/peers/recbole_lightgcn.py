@@ -1,6 +1,6 @@
 """Drive RecBole's LightGCN: `python recbole_lightgcn.py train.npz '{"parameter": value}'`.
 
-`recbole.quick_start` is not entered, since it asks for ray; what it calls is called here.
+`recbole.quick_start` is not used because it imports ray. This script calls the same functions.
 """
 
 import json
@@ -22,9 +22,9 @@ from scipy import sparse
 
 path, parameters = Path(sys.argv[1]).resolve(), json.loads(sys.argv[2])
 users, items = sparse.load_npz(path).nonzero()
-sys.argv = sys.argv[:1]  # RecBole reads the command line too
+sys.argv = sys.argv[:1]  # RecBole also reads the command line
 with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)  # it writes a log into the working folder
+    os.chdir(folder)  # RecBole writes a log into the working folder
     data = Path(folder, "gowalla")
     data.mkdir()
     log = pd.DataFrame({"user_id:token": users, "item_id:token": items})
@@ -33,7 +33,7 @@ with tempfile.TemporaryDirectory() as folder:
     config = Config("LightGCN", "gowalla", config_dict={**fixed, "use_gpu": False, **parameters})
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
-    dataset._change_feat_format()  # as `build` does, without a split: every interaction is trained on
+    dataset._change_feat_format()  # as `build` does, without a split: all interactions are for training
     sampler = Sampler(["train"], [dataset], "uniform").set_phase("train")
     loader = TrainDataLoader(config, dataset, sampler, shuffle=True)
     trainer = Trainer(config, LightGCN(config, dataset).to(config["device"]))

@@ -1,4 +1,4 @@
-"""Data sets with item texts: packaged, generated and downloaded."""
+"""Data sets with item texts: packaged with skgnnrec, generated or downloaded."""
 
 from skgnnrec.datasets._make import make_interactions
 from skgnnrec.datasets._movielens import fetch_movielens

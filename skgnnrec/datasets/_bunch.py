@@ -1,4 +1,4 @@
-"""The one layout that every data set is returned in."""
+"""The common layout of all data sets."""
 
 from typing import Any
 
@@ -18,29 +18,7 @@ def build_bunch(
     user_ids: NDArray[Any] | None = None,
     **extra: Any,
 ) -> Bunch:
-    """Sort the events by time and add the matrix that they make.
-
-    Parameters
-    ----------
-    events : DataFrame
-        One row an event: `user_id`, `item_id`, `timestamp` and what else is known.
-    items : DataFrame
-        One row an item, with its `item_id`; their order is that of the columns of the matrix.
-    weights : array-like of shape (n_events,)
-        Positive value of each event; events of one user and one item are added up.
-    descr : str
-        Description of the data set.
-    user_ids : ndarray of shape (n_users,), default=None
-        Sorted users, where some of them may have no event; else the users of the events.
-    **extra : Any
-        More fields of the bunch.
-
-    Returns
-    -------
-    bunch : Bunch
-        `events`, `item_frame` (also as ``bunch["items"]``), `interactions`, `user_ids`, `item_ids`, `DESCR`
-        and the extra fields.
-    """
+    """Return a data set with its events sorted by time, and with the matrix of their summed weights."""
     if user_ids is None:
         user_ids = np.unique(events["user_id"].to_numpy())
     item_ids = items["item_id"].to_numpy()
@@ -53,7 +31,7 @@ def build_bunch(
     return Bunch(
         events=_sort_by_time(events),
         items=items,
-        # As an attribute, `items` is the method of the dictionary that a Bunch is.
+        # The attribute `items` is the method of a dictionary.
         item_frame=items,
         interactions=interactions,
         user_ids=user_ids,
@@ -66,10 +44,10 @@ def build_bunch(
 def _check_events(item_ids: pd.Series, columns: NDArray[np.intp], values: NDArray[np.float32]) -> None:
     if (columns < 0).any():
         unknown = item_ids[columns < 0].tolist()[0]
-        raise ValueError(f"Every item of the events must be in the items, got the unknown item {unknown!r}.")
+        raise ValueError(f"Each item of the events must be in the item table; got the unknown item {unknown!r}.")
     if not (values > 0).all():
-        # A stored zero would read as "not seen" in the matrix.
-        raise ValueError(f"The values of the events must be positive, got {values.min()}.")
+        # A zero in the matrix means "not seen".
+        raise ValueError(f"The values of the events must be positive; got {values.min()}.")
 
 
 def _sort_by_time(events: pd.DataFrame) -> pd.DataFrame:
@@ -80,16 +58,5 @@ def _sort_by_time(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds_to_datetime(seconds: ArrayLike) -> NDArray[np.datetime64]:
-    """Turn seconds since 1970 (UTC) into `datetime64[s]`, the unit of all data sets.
-
-    Parameters
-    ----------
-    seconds : array-like of shape (n_events,)
-        Whole seconds.
-
-    Returns
-    -------
-    timestamps : ndarray of shape (n_events,)
-        The times, as `datetime64[s]`.
-    """
+    """Return times in whole seconds since 1970 as `datetime64[s]`."""
     return np.asarray(seconds, dtype=np.int64).astype("datetime64[s]")

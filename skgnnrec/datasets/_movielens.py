@@ -1,8 +1,10 @@
-"""The ratings of MovieLens, downloaded from GroupLens."""
+"""Download of the MovieLens data sets from GroupLens."""
 
 import csv
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from numbers import Integral, Real
@@ -13,12 +15,12 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skgnnrec._memory import check_memory
 from skgnnrec.datasets._bunch import build_bunch, seconds_to_datetime
-from skgnnrec.datasets._download import fetch_zip
+from skgnnrec.datasets._download import ZIP_ERRORS, fetch_zip
 
 _BASE_URL = "https://files.grouplens.org/datasets/movielens/"
 
@@ -33,16 +35,16 @@ read from {url}
 on Interactive Intelligent Systems 5 (4), article 19. https://doi.org/10.1145/2827872
 
 **Licence.** The terms of GroupLens, in the README of the archive: for research; no commercial use without
-permission, no claim of endorsement, and publications cite the paper above. It is therefore downloaded, not
-shipped with this package.
+permission, no claim of endorsement, and publications cite the paper above. The data are therefore downloaded and not
+packaged with skgnnrec.
 
-**Cleaning rules.** No rating and no movie was left out; movies without ratings are columns without interactions.
-The year was split off the title where it ends in one. Movies without genres have an empty string there.
+**Cleaning rules.** All ratings and movies are kept; movies without ratings are columns without interactions. A year at
+the end of a title is moved to its own column. Movies without genres have an empty string as genres.
 
 **Matrix.** The value of an interaction is the rating, in stars.
 """
 
-# The flags at the end of a line of u.item, in their order.
+# In the order of the flags at the end of each line of u.item.
 _GENRES_100K = [
     "unknown",
     "Action",
@@ -89,7 +91,7 @@ def fetch_movielens(
     n_retries: int = 3,
     delay: float = 1.0,
 ) -> Bunch:
-    """Load ratings of movies by users of MovieLens, downloading them if need be.
+    """Load a MovieLens data set, and download it if it is not in the cache.
 
     ============== ========= ========== ======== ============ ========
     Variant        Users     Movies     Ratings  Stars        Download
@@ -100,22 +102,22 @@ def fetch_movielens(
     "25m"          162,541   62,423     25.0 M   .5, 1, ... 5 262 MB
     ============== ========= ========== ======== ============ ========
 
-    The archive is checked against the MD5 checksum that GroupLens publishes beside it, and kept. A copy that
-    is at hand and sound is read without the network.
+    The downloaded archive is verified with the MD5 checksum of GroupLens and kept in the cache. A valid archive in the
+    cache is read without a network.
 
     Parameters
     ----------
     variant : {"100k", "1m", "latest-small", "25m"}, default="latest-small"
-        Which of the data sets. GroupLens changes "latest-small" from time to time; the others stay as they are.
+        The data set. GroupLens updates "latest-small" from time to time; the other data sets do not change.
     data_home : str or path-like, default=None
-        Folder under which to keep the archive, in ``movielens``; by default that of scikit-learn,
-        see :func:`sklearn.datasets.get_data_home`.
+        The folder of the cache; the archive is kept in its subfolder ``movielens``. If None, the folder of scikit-learn
+        is used, see :func:`sklearn.datasets.get_data_home`.
     download_if_missing : bool, default=True
-        If False, raise an OSError instead of downloading.
+        If False, raise an OSError if the cache has no valid archive.
     n_retries : int, default=3
-        How often to try again when the connection fails.
+        The number of further attempts after a failure of the connection.
     delay : float, default=1.0
-        Seconds to wait before trying again.
+        The number of seconds between attempts.
 
     Returns
     -------
@@ -123,35 +125,38 @@ def fetch_movielens(
         Dictionary-like object, with the following attributes.
 
         events : DataFrame of shape (n_ratings, 4)
-            One row a rating, sorted by time: `user_id` (int64), `item_id` (int64), `timestamp`
+            The ratings, one per row, sorted by time. The columns are `user_id` (int64), `item_id` (int64), `timestamp`
             (datetime64[s], UTC) and `rating` (float32, stars).
         item_frame : DataFrame of shape (n_items, 4)
-            One row a movie, in the order of the source: `item_id` (int64), `title` (str, without the year),
-            `year` (Int64, missing where unknown) and `genres` (str, separated by ``|``, empty if unknown).
-            Also as ``data["items"]``; as an attribute, `items` is the method of the dictionary.
+            The movies, in the order of the source. The columns are `item_id` (int64), `title` (str, without the year),
+            `year` (Int64, missing if unknown) and `genres` (str, separated by ``|``, empty if unknown). The same as
+            ``data["items"]``; the attribute `items` is the method of a dictionary.
         interactions : csr_matrix of shape (n_users, n_items), dtype float32
-            The rating.
+            The ratings, in stars.
         user_ids : ndarray of shape (n_users,), dtype int64
             The user of each row of `interactions`.
         item_ids : ndarray of shape (n_items,), dtype int64
             The movie of each column of `interactions`, in the order of `item_frame`.
         DESCR : str
-            Description with source, licence and cleaning rules.
+            The description, with source, licence and cleaning rules.
 
     Raises
     ------
     OSError
-        If the archive cannot be downloaded, is damaged, or is missing and not to be downloaded. Nothing is
-        left half-written.
+        If the archive cannot be downloaded, if it is damaged, or if it is missing and `download_if_missing` is False.
+        No incomplete file remains in the cache.
+    ValueError
+        If `data_home` is not the path of a folder, if the home folder of the user is unknown, or if the data do not fit
+        into memory.
 
     See Also
     --------
-    load_movietweetings : Ratings of movies that come with the package.
+    load_movietweetings : Load ratings of movies without a download.
 
     Notes
     -----
-    Licence: for research, not for commercial use; cite Harper and Konstan (2015) [1]_. All ratings
-    are held in memory at once.
+    Licence: for research, not for commercial use without permission. Cite Harper and Konstan (2015) [1]_. All ratings
+    are loaded into memory.
 
     References
     ----------
@@ -169,7 +174,7 @@ def fetch_movielens(
     url = f"{_BASE_URL}{layout.name}.zip"
     path = fetch_zip(
         url,
-        Path(get_data_home(data_home)) / "movielens",
+        _data_home(data_home) / "movielens",
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
@@ -190,26 +195,45 @@ def fetch_movielens(
     )
 
 
+def _data_home(data_home: str | PathLike[str] | None) -> Path:
+    """Return the folder of the cache, by default that of scikit-learn."""
+    given = os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data") if data_home is None else os.fspath(data_home)
+    if not given or "://" in given:
+        raise ValueError(f"data_home must be the path of a folder; got {given!r}.")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:  # pathlib does not know the home folder
+        raise ValueError(
+            f"data_home must be given, because the home folder in {given!r} is unknown. Pass data_home=..., or set the "
+            "environment variable HOME or SCIKIT_LEARN_DATA."
+        ) from error
+
+
 @dataclass(frozen=True)
 class _MemberReader:
-    """Opens the members of an archive by name; nothing is unpacked to disk."""
+    """Reader of the members of an archive; nothing is unpacked to disk."""
 
     archive: ZipFile
     folder: str
 
-    def open(self, name: str) -> IO[bytes]:
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        path = f"{self.folder}/{name}"
+        if path not in self.archive.namelist():
+            raise OSError(f"{self.archive.filename} must have the member {path}; got {self.archive.namelist()[:10]}.")
+        # zipfile reads no more than the size in the header.
+        size = self.archive.getinfo(path).file_size
+        check_memory(2 * size, f"The member {path} of {self.archive.filename}", "Choose a smaller variant.")
         try:
-            return self.archive.open(f"{self.folder}/{name}")
-        except KeyError as error:
-            raise OSError(
-                f"{self.archive.filename} must have the member {self.folder}/{name}, got "
-                f"{self.archive.namelist()[:10]}."
-            ) from error
+            with self.archive.open(path) as stream:
+                yield stream
+        except ZIP_ERRORS as error:
+            raise OSError(f"The member {path} of {self.archive.filename} is damaged: {error}") from error
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Name of an archive, and how its members are to be read."""
+    """The name of an archive, and the function that reads its members."""
 
     name: str
     read: Callable[[_MemberReader], Frames]
@@ -249,7 +273,7 @@ def _read_1m(members: _MemberReader) -> Frames:
 
 
 def _replace_colons(stream: IO[bytes]) -> IO[bytes]:
-    """Turn the separators "::" into tabs, for the parser in C takes single characters only."""
+    """Replace the separators "::" by tabs, because the fast parser needs single characters."""
     return BytesIO(stream.read().replace(b"::", b"\t"))
 
 
@@ -266,7 +290,7 @@ def _read_ratings(stream: IO[bytes], **options: Any) -> pd.DataFrame:
 
 
 def _split_titles(movies: pd.DataFrame) -> pd.DataFrame:
-    """Split "Heat (1995)" into title and year; a title without a year stays as it is."""
+    """Split titles such as "Heat (1995)" into title and year; titles without a year do not change."""
     parts = movies["title"].str.strip().str.extract(_TITLE)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Loaders of the data sets that come with the package."""
+"""Loaders of the data sets that are packaged with skgnnrec."""
 
 from importlib import resources
 from typing import Any
@@ -12,10 +12,10 @@ from skgnnrec.datasets._bunch import build_bunch, seconds_to_datetime
 
 
 def load_online_retail() -> Bunch:
-    """Load the purchases of a British online shop for gifts.
+    """Load the Online Retail data set: the purchases of a British online shop for gifts.
 
-    4,335 customers, 3,657 products with a short description, and 386,261 purchases from December 2010 to
-    December 2011, of 266,154 distinct pairs of a customer and a product. Nothing is downloaded.
+    The data set has 4,335 customers, 3,657 products with a short description, and 386,261 purchases from December 2010
+    to December 2011. There are 266,154 distinct pairs of a customer and a product. Nothing is downloaded.
 
     Returns
     -------
@@ -23,29 +23,30 @@ def load_online_retail() -> Bunch:
         Dictionary-like object, with the following attributes.
 
         events : DataFrame of shape (386261, 5)
-            One row a product on an invoice, sorted by time: `user_id` (int64), `item_id` (str), `timestamp`
-            (datetime64[s], British local time), `quantity` (int64) and `unit_price` (float64, pounds sterling).
+            The products on invoices, one per row, sorted by time. The columns are `user_id` (int64), `item_id` (str),
+            `timestamp` (datetime64[s], British local time), `quantity` (int64) and `unit_price` (float64, pounds
+            sterling).
         item_frame : DataFrame of shape (3657, 3)
-            One row a product, sorted by id: `item_id` (str, the stock code), `description` (str) and
-            `unit_price` (float64, the median, pounds sterling). Also as ``data["items"]``; as an attribute,
-            `items` is the method of the dictionary.
+            The products, sorted by id. The columns are `item_id` (str, the stock code), `description` (str) and
+            `unit_price` (float64, the median in pounds sterling). The same as ``data["items"]``; the attribute `items`
+            is the method of a dictionary.
         interactions : csr_matrix of shape (4335, 3657), dtype float32
-            Number of invoices on which the customer bought the product.
+            The number of invoices of each customer with each product.
         user_ids : ndarray of shape (4335,), dtype int64
             The customer of each row of `interactions`.
         item_ids : ndarray of shape (3657,), dtype object
             The product of each column of `interactions`, in the order of `item_frame`.
         DESCR : str
-            Description with source, licence and cleaning rules.
+            The description, with source, licence and cleaning rules.
 
     See Also
     --------
-    load_movietweetings : Ratings of movies.
-    make_interactions : Generated data of any size.
+    load_movietweetings : Load ratings of movies.
+    make_interactions : Generate data of any size.
 
     Notes
     -----
-    Licence: CC BY 4.0. Cite Chen, D. (2012) [1]_. `DESCR` lists what was changed.
+    Licence: CC BY 4.0. Cite Chen, D. (2012) [1]_. `DESCR` lists the changes to the source.
 
     References
     ----------
@@ -77,9 +78,9 @@ def load_online_retail() -> Bunch:
 
 
 def load_movietweetings() -> Bunch:
-    """Load ratings of movies that were posted on Twitter.
+    """Load the MovieTweetings data set: ratings of movies from Twitter.
 
-    100,000 ratings from 0 to 10 of 10,506 movies by 16,554 users, from February to September 2013.
+    The data set has 100,000 ratings from 0 to 10 of 10,506 movies by 16,554 users, from February to September 2013.
     Nothing is downloaded.
 
     Returns
@@ -88,26 +89,25 @@ def load_movietweetings() -> Bunch:
         Dictionary-like object, with the following attributes.
 
         events : DataFrame of shape (100000, 4)
-            One row a rating, sorted by time: `user_id` (int64), `item_id` (int64), `timestamp`
+            The ratings, one per row, sorted by time. The columns are `user_id` (int64), `item_id` (int64), `timestamp`
             (datetime64[s], UTC) and `rating` (int64, from 0 to 10).
         item_frame : DataFrame of shape (10506, 4)
-            One row a movie, sorted by id: `item_id` (int64, the number at IMDb), `title` (str, without the
-            year), `year` (Int64) and `genres` (str, separated by ``|``, empty if unknown). Also as
-            ``data["items"]``; as an attribute, `items` is the method of the dictionary.
+            The movies, sorted by id. The columns are `item_id` (int64, the number at IMDb), `title` (str, without the
+            year), `year` (Int64) and `genres` (str, separated by ``|``, empty if unknown). The same as
+            ``data["items"]``; the attribute `items` is the method of a dictionary.
         interactions : csr_matrix of shape (16554, 10506), dtype float32
-            The rating **plus one**, from 1 to 11: a zero in the matrix means "not seen", and a rating of 0
-            must not.
+            The rating **plus one**, from 1 to 11, because a zero in the matrix means "not seen".
         user_ids : ndarray of shape (16554,), dtype int64
             The user of each row of `interactions`.
         item_ids : ndarray of shape (10506,), dtype int64
             The movie of each column of `interactions`, in the order of `item_frame`.
         DESCR : str
-            Description with source, licence and cleaning rules.
+            The description, with source, licence and cleaning rules.
 
     See Also
     --------
-    fetch_movielens : The ratings of MovieLens, to be downloaded.
-    load_online_retail : Purchases of a shop.
+    fetch_movielens : Download the ratings of MovieLens.
+    load_online_retail : Load purchases of a shop.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Made-up product titles, whose words tell the topic."""
+"""Generated product titles with words of their topic."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,20 +30,7 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "
 
 
 def make_titles(topics: NDArray[np.int64], rng: np.random.RandomState) -> NDArray[np.object_]:
-    """Write one title an item: an adjective, two words of its topic, and a form of product.
-
-    Parameters
-    ----------
-    topics : ndarray of shape (n_items,)
-        Topic of each item.
-    rng : RandomState
-        Source of the random choices.
-
-    Returns
-    -------
-    titles : ndarray of shape (n_items,), dtype object
-        The titles; two items may have the same.
-    """
+    """Return a title for each item: an adjective, two words of its topic, and a form of product."""
     n_items = len(topics)
     vocabulary = _topic_vocabulary(int(topics.max(initial=-1)) + 1)
     first = rng.randint(_WORDS_PER_TOPIC, size=n_items)
@@ -66,7 +53,7 @@ def _topic_vocabulary(n_topics: int) -> NDArray[np.object_]:
 
 
 def _invent_word(number: int) -> str:
-    """Spell a number in syllables, at least three of them, so that each number has a word of its own."""
+    """Return a different word for each number, with at least three syllables."""
     syllables: list[str] = []
     while number or len(syllables) < 3:
         number, digit = divmod(number, len(_SYLLABLES))

@@ -1,19 +1,21 @@
-"""Graphs of users and items: degrees, normalisation, co-occurrence, low-pass part, neighbours by text, messages."""
+"""Graphs of users and items: statistics, normalisation, co-occurrence, neighbours by content, message passing."""
 
 from skgnnrec.graph._cooccurrence import low_pass_factors, sharpened_cooccurrence
-from skgnnrec.graph._degrees import degrees, inverse_power, normalize, normalized_history, user_scale
+from skgnnrec.graph._degrees import inverse_power, item_degrees, normalized_history, rescale
 from skgnnrec.graph._neighbors import SimilarityGraph
 from skgnnrec.graph._propagation import MessagePassing as MessagePassing
 from skgnnrec.graph._propagation import message_passing
+from skgnnrec.graph._statistics import Statistics, count_users
 
 __all__ = [
     "SimilarityGraph",
-    "degrees",
+    "Statistics",
+    "count_users",
     "inverse_power",
+    "item_degrees",
     "low_pass_factors",
     "message_passing",
-    "normalize",
     "normalized_history",
+    "rescale",
     "sharpened_cooccurrence",
-    "user_scale",
 ]

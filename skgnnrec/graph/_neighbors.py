@@ -1,74 +1,70 @@
-"""The graph of items that resemble each other: k nearest neighbours by the cosine of their vectors."""
+"""The graph of similar items: the nearest neighbours of each item by the cosine of their vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from skgnnrec.graph._degrees import inverse_power, normalize
+from skgnnrec._memory import check_memory
+from skgnnrec.graph._degrees import inverse_power, rescale
 
 __all__ = ["SimilarityGraph"]
 
+NOISE = 1e-6  # a smaller cosine of float32 vectors may be a rounding error; alone in its row it would get full weight
+EDGE_BYTES = 56  # for each edge: measured peak of the search and of the sparse arrays made from it
 
+
+@dataclass(frozen=True, eq=False)
 class SimilarityGraph:
-    """The symmetric normalised graph of each item's nearest neighbours.
+    """The symmetric normalised graph of the nearest neighbours of each item.
 
-    With S_ij = max(0, cos(v_i, v_j)) where i is among the nearest neighbours of j or j among those of i, and
-    d_i = sum_j S_ij, the adjacency is K_ij = S_ij / sqrt(d_i d_j). An item outside the graph is joined to it by the
-    same rule, without changing it.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n_items, n_dimensions), float32
-        Unit vectors; a zero vector has no neighbours.
-    n_neighbors : int
-        Neighbours per item.
-
-    Attributes
-    ----------
-    adjacency : csr_array of shape (n_items, n_items), float32
-        The matrix K.
+    With S_ij = max(0, cos(v_i, v_j)) where one of the two is among the nearest neighbours of the other, and
+    d_i = sum_j S_ij, the adjacency is K_ij = S_ij / sqrt(d_i d_j).
     """
 
-    def __init__(self, vectors: np.ndarray, n_neighbors: int) -> None:
-        self._index = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(vectors)
-        n_items = len(vectors)
-        directed = self._similarities(vectors, min(n_neighbors + 1, n_items))  # each item also finds itself
+    vectors: np.ndarray  # (n_items, n_dimensions), float32: of unit length, or zero for items without neighbours
+    n_neighbors: int
+    adjacency: sparse.csr_array  # K, (n_items, n_items), float32
+    scale: np.ndarray  # d_i^{-1/2}, (n_items,)
+
+    @classmethod
+    def build(cls, vectors: np.ndarray, n_neighbors: int) -> SimilarityGraph:
+        """Return the graph of the items with these vectors."""
+        directed = _similarities(vectors, vectors, n_neighbors + 1)  # each item is among its own neighbours
         directed = directed - sparse.diags_array(directed.diagonal(), format="csr")
         directed.eliminate_zeros()
         symmetric = directed.maximum(directed.T).tocsr()
-        self._scale = inverse_power(symmetric.sum(axis=1), 0.5)
-        self.adjacency = normalize(symmetric, self._scale, self._scale)
+        scale = inverse_power(symmetric.sum(axis=1), 0.5)
+        return cls(vectors, n_neighbors, rescale(symmetric, scale, scale), scale)
 
     def join(self, vectors: np.ndarray) -> sparse.csr_array:
-        """Return the edges of new items to the items of the graph.
-
-        Parameters
-        ----------
-        vectors : ndarray of shape (n_new, n_dimensions), float32
-            Unit vectors of items outside the graph.
-
-        Returns
-        -------
-        edges : csr_array of shape (n_items, n_new), float32
-            Column j holds the edges of new item j, as if it stood in the graph.
-        """
-        similarities = self._similarities(vectors, min(self._index.n_neighbors, len(self._scale)))
+        """Return the edges from the items to new ones by the same rule, (n_items, n_new), float32."""
+        similarities = _similarities(vectors, self.vectors, self.n_neighbors)
         own_scale = inverse_power(similarities.sum(axis=1), 0.5)
-        return normalize(similarities, own_scale, self._scale).T.tocsr()
+        return rescale(similarities, own_scale, self.scale).T.tocsr()
 
-    def _similarities(self, vectors: np.ndarray, n_neighbors: int) -> sparse.csr_array:
-        n_items = self._index.n_samples_fit_
-        if not len(vectors):
-            return sparse.csr_array((0, n_items), dtype=np.float32)
-        distances, neighbors = self._index.kneighbors(vectors, n_neighbors=n_neighbors)
-        # For unit vectors |a - b|^2 = 2 - 2 cos(a, b); a zero vector is at distance 1 from all and counts as unlike.
-        cosines = np.maximum(0.0, 1.0 - 0.5 * distances.astype(np.float64) ** 2)
-        cosines[~vectors.any(axis=1)] = 0.0
-        empty = ~self._index._fit_X.any(axis=1)
-        cosines[empty[neighbors]] = 0.0
-        rows = np.repeat(np.arange(len(vectors)), n_neighbors)
-        edges = sparse.csr_array(
-            (cosines.ravel().astype(np.float32), (rows, neighbors.ravel())), shape=(len(vectors), n_items)
-        )
-        edges.eliminate_zeros()
-        return edges
+
+def _similarities(vectors: np.ndarray, fitted: np.ndarray, n_neighbors: int) -> sparse.csr_array:
+    """Return the positive cosines of vectors with their nearest fitted vectors, (n_vectors, n_fitted), float32."""
+    shape, n_neighbors = (len(vectors), len(fitted)), min(n_neighbors, len(fitted))
+    check_memory(
+        EDGE_BYTES * len(vectors) * n_neighbors,
+        f"The graph of {n_neighbors} neighbours of each of {len(vectors)} items",
+        "Lower n_neighbors.",
+    )
+    if not len(vectors):
+        return sparse.csr_array(shape, dtype=np.float32)
+    index = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(fitted)
+    distances, neighbors = index.kneighbors(vectors)
+    # For unit vectors |a - b|^2 = 2 - 2 cos(a, b). A zero vector has distance 1 from all, and no similarity.
+    cosines = 1.0 - 0.5 * distances.astype(np.float64) ** 2
+    cosines[cosines < NOISE] = 0.0
+    cosines[~vectors.any(axis=1)] = 0.0
+    cosines[~np.asarray(fitted.any(axis=1))[neighbors]] = 0.0
+    rows = np.repeat(np.arange(len(vectors)), n_neighbors)
+    edges = sparse.csr_array((cosines.ravel().astype(np.float32), (rows, neighbors.ravel())), shape=shape)
+    edges.eliminate_zeros()
+    return edges

@@ -10,22 +10,11 @@ import numpy as np
 import torch
 from scipy import sparse
 
-__all__ = ["DGLMessagePassing"]
+__all__ = ["DGLMessagePassing", "import_dgl"]
 
 
 def import_dgl() -> Any:
-    """Import DGL for torch, without the file it writes into the user's home where nobody named a backend.
-
-    Returns
-    -------
-    dgl : module
-        The module.
-
-    Raises
-    ------
-    ImportError
-        If DGL is not installed or does not load beside this torch.
-    """
+    """Import DGL with torch as its backend; it would otherwise write a configuration file into the home directory."""
     os.environ.setdefault("DGLBACKEND", "pytorch")
     try:
         with warnings.catch_warnings():
@@ -41,47 +30,39 @@ def import_dgl() -> Any:
 
 
 class DGLMessagePassing:
-    """A bipartite graph whose messages are sent by DGL.
+    """A bipartite graph whose messages are sent by DGL."""
 
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items), float32 or float64
-        The edges and their weights, canonical.
-    device : torch.device or str, default="cpu"
-        Where the graph is kept.
-    """
-
-    def __init__(self, X: sparse.csr_array, device: torch.device | str = "cpu") -> None:
+    def __init__(self, W: sparse.csr_array, device: torch.device | str = "cpu") -> None:
         dgl = import_dgl()
         self._ops = dgl.ops
-        self.n_users, self.n_items = X.shape
-        # Of validated arrays only: DGL follows a negative id into foreign memory.
-        users = torch.tensor(np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), dtype=torch.int32, device=device)
-        items = torch.tensor(X.indices, dtype=torch.int32, device=device)
-        sizes = {"user": self.n_users, "item": self.n_items}
-        self._to_users = dgl.heterograph({("item", "to", "user"): (items, users)}, sizes)
-        self._to_items = dgl.heterograph({("user", "to", "item"): (users, items)}, sizes)
-        self._weights = torch.tensor(X.data, device=device)
+        self.n_rows, self.n_columns = W.shape
+        # Only validated arrays: DGL reads foreign memory where an index is negative.
+        rows = torch.tensor(np.repeat(np.arange(W.shape[0]), np.diff(W.indptr)), dtype=torch.int32, device=device)
+        columns = torch.tensor(W.indices, dtype=torch.int32, device=device)
+        sizes = {"row": self.n_rows, "column": self.n_columns}
+        self._to_rows = dgl.heterograph({("column", "to", "row"): (columns, rows)}, sizes)
+        self._to_columns = dgl.heterograph({("row", "to", "column"): (rows, columns)}, sizes)
+        self._weights = torch.tensor(W.data, device=device)
 
-    def to_users(self, items: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Return sum_i w_ui h_i for each user u."""
-        return self._sum(self._to_users, items, weights)
+    def to_rows(self, column_vectors: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Return sum_c w_rc h_c for each row r."""
+        return self._sum(self._to_rows, column_vectors, weights)
 
-    def to_items(self, users: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Return sum_u w_ui h_u for each item i."""
-        return self._sum(self._to_items, users, weights)
+    def to_columns(self, row_vectors: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Return sum_r w_rc h_r for each column c."""
+        return self._sum(self._to_columns, row_vectors, weights)
 
-    def dot(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Return h_u · h_i for each edge."""
-        return self._ops.u_dot_v(self._to_users, items, users).squeeze(-1)
+    def dot(self, row_vectors: torch.Tensor, column_vectors: torch.Tensor) -> torch.Tensor:
+        """Return h_r · h_c for each edge."""
+        return self._ops.u_dot_v(self._to_rows, column_vectors, row_vectors).squeeze(-1)
 
-    def softmax_by_user(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return the softmax over the edges of each user."""
-        return self._ops.edge_softmax(self._to_users, scores.unsqueeze(-1)).squeeze(-1)
+    def softmax_by_row(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the softmax over the edges of each row."""
+        return self._ops.edge_softmax(self._to_rows, scores.unsqueeze(-1)).squeeze(-1)
 
-    def softmax_by_item(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return the softmax over the edges of each item."""
-        return self._ops.edge_softmax(self._to_items, scores.unsqueeze(-1)).squeeze(-1)
+    def softmax_by_column(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the softmax over the edges of each column."""
+        return self._ops.edge_softmax(self._to_columns, scores.unsqueeze(-1)).squeeze(-1)
 
     def _sum(self, graph: Any, source: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         weights = self._weights if weights is None else weights

@@ -11,13 +11,13 @@ from scipy import sparse
 
 __all__ = ["TorchMessagePassing"]
 
-with warnings.catch_warnings():  # torch says once a process that its CSR tensors are in beta; that once is here
+with warnings.catch_warnings():  # torch warns once in a process that its CSR tensors are in beta
     warnings.simplefilter("ignore")
     torch.eye(1).to_sparse_csr()
 
 
 class Pattern(NamedTuple):
-    """Where the entries of a CSR matrix stand."""
+    """The positions of the entries of a CSR matrix."""
 
     indptr: torch.Tensor
     indices: torch.Tensor
@@ -27,66 +27,59 @@ class Pattern(NamedTuple):
 class TorchMessagePassing:
     """A bipartite graph whose sums are products of sparse matrices.
 
-    Torch's own backward pass of such a product transposes the matrix anew each time. Here both orders of the edges are
-    laid out once, so that a backward pass is another forward product (and a gradient of edge weights is a dot product
-    per edge). On a CPU each row is summed by one thread in the order of its edges: results do not depend on the number
-    of threads.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items), float32 or float64
-        The edges and their weights, canonical.
-    device : torch.device or str, default="cpu"
-        Where the graph is kept.
+    Torch's own backward pass of such a product transposes the matrix each time. Here the edges are laid out once in
+    both orders: a backward pass is another forward product, and the gradient of edge weights is a dot product for each
+    edge. On a CPU each row is summed by one thread in the order of its edges, so that results do not depend on the
+    number of threads.
     """
 
-    def __init__(self, X: sparse.csr_array, device: torch.device | str = "cpu") -> None:
-        self.n_users, self.n_items = X.shape
-        edges = sparse.csr_array((np.arange(X.nnz), X.indices, X.indptr), shape=X.shape).T.tocsr()
+    def __init__(self, W: sparse.csr_array, device: torch.device | str = "cpu") -> None:
+        self.n_rows, self.n_columns = W.shape
+        edges = sparse.csr_array((np.arange(W.nnz), W.indices, W.indptr), shape=W.shape).T.tocsr()
 
         def put(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
-            # A copy: memory maps are read-only, and what torch writes on the device must not reach the caller.
+            # A copy: memory maps are read-only, and the caller's arrays must not change with the tensors.
             return torch.tensor(array, dtype=dtype, device=device)
 
-        self._by_user = Pattern(put(X.indptr, torch.int32), put(X.indices, torch.int32), X.shape)
-        self._by_item = Pattern(put(edges.indptr, torch.int32), put(edges.indices, torch.int32), edges.shape)
-        self._item_order = put(edges.data, torch.int64)  # (n_edges,): edges sorted by item
-        self._users = put(np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), torch.int64)  # (n_edges,)
-        self._items = put(X.indices, torch.int64)  # (n_edges,)
-        self._weights = torch.tensor(X.data, device=device)
-        self._weights_by_item = self._weights.index_select(0, self._item_order)
+        self._by_row = Pattern(put(W.indptr, torch.int32), put(W.indices, torch.int32), W.shape)
+        self._by_column = Pattern(put(edges.indptr, torch.int32), put(edges.indices, torch.int32), edges.shape)
+        self._column_order = put(edges.data, torch.int64)  # (n_edges,): edges sorted by column
+        self._rows = put(np.repeat(np.arange(W.shape[0]), np.diff(W.indptr)), torch.int64)  # (n_edges,)
+        self._columns = put(W.indices, torch.int64)  # (n_edges,)
+        self._weights = torch.tensor(W.data, device=device)
+        self._weights_by_column = self._weights.index_select(0, self._column_order)
 
-    def to_users(self, items: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Return sum_i w_ui h_i for each user u."""
-        return _Sum.apply(self, items, weights, True)
+    def to_rows(self, column_vectors: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Return sum_c w_rc h_c for each row r."""
+        return _Sum.apply(self, column_vectors, weights, True)
 
-    def to_items(self, users: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Return sum_u w_ui h_u for each item i."""
-        return _Sum.apply(self, users, weights, False)
+    def to_columns(self, row_vectors: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Return sum_r w_rc h_r for each column c."""
+        return _Sum.apply(self, row_vectors, weights, False)
 
-    def dot(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Return h_u · h_i for each edge."""
-        return _Dot.apply(self, users, items)
+    def dot(self, row_vectors: torch.Tensor, column_vectors: torch.Tensor) -> torch.Tensor:
+        """Return h_r · h_c for each edge."""
+        return _Dot.apply(self, row_vectors, column_vectors)
 
-    def softmax_by_user(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return the softmax over the edges of each user."""
-        return _Softmax.apply(scores, self._users, self.n_users)
+    def softmax_by_row(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the softmax over the edges of each row."""
+        return _Softmax.apply(scores, self._rows, self.n_rows)
 
-    def softmax_by_item(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return the softmax over the edges of each item."""
-        return _Softmax.apply(scores, self._items, self.n_items)
+    def softmax_by_column(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the softmax over the edges of each column."""
+        return _Softmax.apply(scores, self._columns, self.n_columns)
 
-    def _sum(self, source: torch.Tensor, weights: torch.Tensor | None, *, to_users: bool) -> torch.Tensor:
-        if to_users:
-            return _product(self._by_user, self._weights if weights is None else weights, source)
-        by_item = self._weights_by_item if weights is None else weights.index_select(0, self._item_order)
-        return _product(self._by_item, by_item, source)
+    def _sum(self, source: torch.Tensor, weights: torch.Tensor | None, *, to_rows: bool) -> torch.Tensor:
+        if to_rows:
+            return _product(self._by_row, self._weights if weights is None else weights, source)
+        by_column = self._weights_by_column if weights is None else weights.index_select(0, self._column_order)
+        return _product(self._by_column, by_column, source)
 
-    def _dot(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        if not len(self._items):
-            return users.new_zeros(0)
-        pattern = _matrix(self._by_user, users.new_zeros(len(self._items)))
-        return torch.sparse.sampled_addmm(pattern, users, items.T, beta=0.0).values()
+    def _dot(self, row_vectors: torch.Tensor, column_vectors: torch.Tensor) -> torch.Tensor:
+        if not len(self._columns):
+            return row_vectors.new_zeros(0)
+        pattern = _matrix(self._by_row, row_vectors.new_zeros(len(self._columns)))
+        return torch.sparse.sampled_addmm(pattern, row_vectors, column_vectors.T, beta=0.0).values()
 
 
 def _matrix(pattern: Pattern, values: torch.Tensor) -> torch.Tensor:
@@ -95,7 +88,7 @@ def _matrix(pattern: Pattern, values: torch.Tensor) -> torch.Tensor:
         pattern.indices,
         values,
         pattern.shape,
-        check_invariants=False,  # X came through the gate
+        check_invariants=False,  # of a validated matrix
     )
 
 
@@ -107,40 +100,43 @@ def _product(pattern: Pattern, values: torch.Tensor, dense: torch.Tensor) -> tor
 
 
 class _Sum(torch.autograd.Function):
-    """Weighted sums over neighbours; the gradient goes back along the same edges."""
+    """Weighted sums over neighbours; the gradient is a sum along the same edges."""
 
     @staticmethod
     def forward(
-        ctx: Any, graph: TorchMessagePassing, source: torch.Tensor, weights: torch.Tensor | None, to_users: bool
+        ctx: Any, graph: TorchMessagePassing, source: torch.Tensor, weights: torch.Tensor | None, to_rows: bool
     ) -> torch.Tensor:
-        ctx.graph, ctx.to_users = graph, to_users
+        ctx.graph, ctx.to_rows = graph, to_rows
         ctx.save_for_backward(source if weights is not None else None, weights)
-        return graph._sum(source, weights, to_users=to_users)
+        return graph._sum(source, weights, to_rows=to_rows)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         source, weights = ctx.saved_tensors
-        to_source = ctx.graph._sum(gradient, weights, to_users=not ctx.to_users) if ctx.needs_input_grad[1] else None
+        to_source = ctx.graph._sum(gradient, weights, to_rows=not ctx.to_rows) if ctx.needs_input_grad[1] else None
         to_weights = None
         if ctx.needs_input_grad[2]:
-            users, items = (gradient, source) if ctx.to_users else (source, gradient)
-            to_weights = ctx.graph._dot(users.contiguous(), items.contiguous())
+            row_vectors, column_vectors = (gradient, source) if ctx.to_rows else (source, gradient)
+            to_weights = ctx.graph._dot(row_vectors.contiguous(), column_vectors.contiguous())
         return None, to_source, to_weights, None
 
 
 class _Dot(torch.autograd.Function):
-    """A dot product per edge; its gradients are weighted sums over neighbours."""
+    """Dot products of the ends of edges; the gradients are weighted sums over neighbours."""
 
     @staticmethod
-    def forward(ctx: Any, graph: TorchMessagePassing, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, graph: TorchMessagePassing, row_vectors: torch.Tensor, column_vectors: torch.Tensor
+    ) -> torch.Tensor:
         ctx.graph = graph
-        ctx.save_for_backward(users, items)
-        return graph._dot(users, items)
+        ctx.save_for_backward(row_vectors, column_vectors)
+        return graph._dot(row_vectors, column_vectors)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        users, items = ctx.saved_tensors
-        return None, ctx.graph._sum(items, gradient, to_users=True), ctx.graph._sum(users, gradient, to_users=False)
+        row_vectors, column_vectors = ctx.saved_tensors
+        to_row_vectors = ctx.graph._sum(column_vectors, gradient, to_rows=True)
+        return None, to_row_vectors, ctx.graph._sum(row_vectors, gradient, to_rows=False)
 
 
 class _Softmax(torch.autograd.Function):

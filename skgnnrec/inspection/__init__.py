@@ -1,7 +1,7 @@
-"""Pictures of what recommenders do, in the style of scikit-learn's displays.
+"""Plots of recommenders, in the style of the displays of scikit-learn.
 
-Each display has `from_estimator`, `from_predictions` and `plot`, and keeps the axes and the figure as `ax_` and
-`figure_`. They need matplotlib, which the extra ``plot`` installs.
+Each display has the methods `from_estimator`, `from_predictions` and `plot`, and the attributes `ax_` and `figure_`.
+Several displays can share one `ax`. The displays need matplotlib, which the extra ``plot`` installs.
 """
 
 from skgnnrec.inspection._accuracy_over_time import AccuracyOverTimeDisplay

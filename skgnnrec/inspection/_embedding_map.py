@@ -1,4 +1,4 @@
-"""The catalog as a map: items near each other in the embedding."""
+"""Map of the items by their embedding."""
 
 import textwrap
 from typing import Any
@@ -6,44 +6,52 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.decomposition import PCA
+from scipy import sparse
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state
 
-from skgnnrec._recommended import chosen
-from skgnnrec._validation import check_interactions
-from skgnnrec.inspection._plotting import COLOURS, GREY, MARKERS, new_axes
+from skgnnrec.inspection._axes import COLOURS, GREY, MARKERS, new_axes
+from skgnnrec.inspection._projections import METHODS, project, robust_limits
+from skgnnrec.inspection._rankings import check_count, matrix_recommender, unwrap, users_per_item
+from skgnnrec.inspection._regions import draw_density, draw_labels, name_regions
+from skgnnrec.interactions import as_ids
+from skgnnrec.metrics import check_numbers, check_vectors
 
-METHODS = ("pca", "umap")
 OTHERS = "others"
 HOVER_WIDTH = 40  # characters of a line
 HOVER_LINES = 4
+LEAST_DENSE = 100  # items for a density
+ITEMS = "_items"  # the label of items of one colour, which is not in legends
 
 
 class EmbeddingMapDisplay:
-    """The items of a catalog in the two dimensions that keep most of their embedding.
+    """Plot the items of a catalog as a map, in which similar items are near each other.
 
-    These are principal components, or what UMAP [1]_ finds. Vectors are scaled to unit length first, so that near means
-    a high cosine, whatever the items' popularity. Under the pointer an item shows its text, where the backend of
-    matplotlib is interactive.
+    The vectors of the items are scaled to unit length, so that near items have a high cosine, and then projected to two
+    dimensions by t-SNE [1]_, UMAP [2]_ or principal components. Grey contours show the density of the items. Regions
+    have the name of a word if most items with this word are near each other. The limits of the axes ignore outliers;
+    their number is written into the plot. With an interactive backend of matplotlib, the text of an item is shown under
+    the pointer.
 
-    It is recommended to use `from_estimator` or `from_predictions`. All parameters are stored as attributes.
+    It is recommended to create a display with `from_estimator` or `from_predictions`. All parameters are stored as
+    attributes.
 
     Parameters
     ----------
     coordinates : ndarray of shape (n_items, 2)
-        Where the items stand.
+        The coordinates of the items.
     axis_labels : tuple of two str
-        What the axes are.
+        The labels of the axes.
     texts : list of str of length n_items or None, default=None
-        What the pointer shows.
+        The texts of the items, which are shown under the pointer.
     groups : ndarray of shape (n_items,) or None, default=None
-        The group of each item, by which it is coloured: the seven largest, and "others".
+        The group of each item. The seven largest groups and all others have different colours.
     values : ndarray of shape (n_items,) or None, default=None
-        A number >= 0 of each item, by which it is coloured where there are no groups.
+        A non-negative number for each item, which defines its colour if there are no groups.
     value_name : str, default="value"
-        What the numbers are.
+        The name of the numbers.
+    labels : list of tuple of (x, y, name) or None, default=None
+        The names of regions, the most important first.
 
     Attributes
     ----------
@@ -52,20 +60,24 @@ class EmbeddingMapDisplay:
     figure_ : matplotlib Figure
         The figure.
     points_ : list of matplotlib PathCollection
-        The items, a collection for each group.
+        The items, one collection for each group.
+    labels_ : list of matplotlib Text
+        The names of regions that are drawn. Names that would overlap are left out.
     annotation_ : matplotlib Annotation or None
         The text under the pointer.
 
     References
     ----------
-    .. [1] L. McInnes, J. Healy and J. Melville, "UMAP: uniform manifold approximation and projection for dimension
+    .. [1] L. van der Maaten and G. Hinton, "Visualizing data using t-SNE", Journal of Machine Learning Research 9,
+       2008.
+    .. [2] L. McInnes, J. Healy and J. Melville, "UMAP: uniform manifold approximation and projection for dimension
        reduction", arXiv:1802.03426, 2018.
 
     Examples
     --------
     >>> from skgnnrec.inspection import EmbeddingMapDisplay
     >>> display = EmbeddingMapDisplay.from_predictions(
-    ...     [[1, 0, 0], [0.9, 0.1, 0], [0, 0, 1]], texts=["red mug", "blue mug", "tea pot"]
+    ...     [[1, 0, 0], [0.9, 0.1, 0], [0, 0, 1]], method="pca", texts=["red mug", "blue mug", "tea pot"]
     ... )
     >>> display.coordinates.shape
     (3, 2)
@@ -80,6 +92,7 @@ class EmbeddingMapDisplay:
         groups: NDArray[Any] | None = None,
         values: NDArray[np.float64] | None = None,
         value_name: str = "value",
+        labels: list[tuple[float, float, str]] | None = None,
     ) -> None:
         self.coordinates = coordinates
         self.axis_labels = axis_labels
@@ -87,6 +100,7 @@ class EmbeddingMapDisplay:
         self.groups = groups
         self.values = values
         self.value_name = value_name
+        self.labels = labels
 
     @classmethod
     def from_estimator(
@@ -94,53 +108,68 @@ class EmbeddingMapDisplay:
         estimator: Any,
         X: Any = None,
         *,
-        method: str = "pca",
+        method: str = "tsne",
         texts: ArrayLike | None = None,
         groups: ArrayLike | None = None,
-        max_items: int = 5000,
+        n_labels: int = 15,
+        max_items: int = 2000,
         random_state: Any = 0,
         ax: Any = None,
     ) -> "EmbeddingMapDisplay":
-        """Draw the embedding that a fitted recommender has of its items.
+        """Plot the item embedding of a fitted recommender.
 
         Parameters
         ----------
         estimator : BaseRecommender
-            A fitted recommender with an `item_embedding_` of two or more dimensions; also a search over one, or a
-            `TableRecommender`.
+            A fitted recommender with an `item_embedding_` of two or more dimensions. Fitted searches and pipelines are
+            accepted too.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-            Interactions: items are coloured by how many users have them, where there are no groups.
-        method : {"pca", "umap"}, default="pca"
-            Principal components, or UMAP by the cosine, which needs the package umap-learn.
+            The interactions, or a log for `LogRecommender`. If there are no groups, the colour of an item is its number
+            of users.
+        method : {"tsne", "umap", "pca"}, default="tsne"
+            The projection to two dimensions. UMAP needs the package umap-learn.
         texts : array-like of str of shape (n_items,), default=None
-            What the pointer shows. None takes the catalog's texts, if it has one column of them, else its ids.
+            The texts of the items. If None, the text column of the catalog is used, or the ids if the catalog has no
+            text column or several.
         groups : array-like of shape (n_items,), default=None
-            The group of each item, by which it is coloured.
-        max_items : int, default=5000
-            Of more items a random part is drawn, of all alike.
+            The group of each item, which defines its colour.
+        n_labels : int, default=15
+            The largest number of regions with a name, if there are texts and no groups. Pass 0 for no names.
+        max_items : int, default=2000
+            The largest number of items. If there are more, a random subset is plotted.
         random_state : int, RandomState instance or None, default=0
-            Seeds the choice of items and UMAP.
+            The seed of the subset and the projection.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes new ones.
+            The axes to draw on, possibly with other displays. If None, new axes are created.
 
         Returns
         -------
         display : EmbeddingMapDisplay
-            The drawn display.
+            The display after plotting.
+
+        Raises
+        ------
+        TypeError
+            If the recommender has no item embedding.
+        ValueError
+            If the embedding has fewer than two dimensions, or `texts` or `groups` have another length.
+        ImportError
+            If `method` is "umap" and umap-learn is not installed.
         """
-        check_is_fitted(estimator)
-        recommender = chosen(estimator)
-        values = None
-        if X is not None:
-            checked = check_interactions(X)
-            values = np.bincount(checked.indices, minlength=checked.shape[1])
+        recommender, X = unwrap(estimator, X)
+        inner = matrix_recommender(recommender)
+        if not hasattr(inner, "item_embedding_"):
+            raise TypeError(
+                f"{type(inner).__name__} has no item_embedding_; pass vectors of the items to from_predictions."
+            )
         return cls.from_predictions(
-            recommender.item_embedding_,
+            inner.item_embedding_,
             method=method,
-            texts=_texts_of(recommender) if texts is None else texts,
+            texts=_texts_of(inner, recommender.item_ids_) if texts is None else texts,
             groups=groups,
-            values=values,
-            value_name="Users who have the item",
+            values=None if X is None else users_per_item(recommender, X),
+            value_name="Users of the item",
+            n_labels=n_labels,
             max_items=max_items,
             random_state=random_state,
             ax=ax,
@@ -151,98 +180,123 @@ class EmbeddingMapDisplay:
         cls,
         vectors: ArrayLike,
         *,
-        method: str = "pca",
+        method: str = "tsne",
         texts: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         values: ArrayLike | None = None,
         value_name: str = "value",
-        max_items: int = 5000,
+        n_labels: int = 15,
+        max_items: int = 2000,
         random_state: Any = 0,
         ax: Any = None,
     ) -> "EmbeddingMapDisplay":
-        """Draw vectors of items.
+        """Plot vectors of items.
 
         Parameters
         ----------
         vectors : array-like of shape (n_items, n_dimensions)
-            The items: an embedding, or what a text model made of their texts.
-        method : {"pca", "umap"}, default="pca"
-            Principal components, or UMAP by the cosine, which needs the package umap-learn.
+            The vectors of the items, such as an embedding or text vectors.
+        method : {"tsne", "umap", "pca"}, default="tsne"
+            The projection to two dimensions. UMAP needs the package umap-learn.
         texts : array-like of str of shape (n_items,), default=None
-            What the pointer shows.
+            The texts of the items.
         groups : array-like of shape (n_items,), default=None
-            The group of each item, by which it is coloured.
+            The group of each item, which defines its colour.
         values : array-like of shape (n_items,), default=None
-            A number >= 0 of each item, by which it is coloured where there are no groups.
+            A non-negative number for each item, which defines its colour if there are no groups.
         value_name : str, default="value"
-            What the numbers are.
-        max_items : int, default=5000
-            Of more items a random part is drawn, of all alike.
+            The name of the numbers.
+        n_labels : int, default=15
+            The largest number of regions with a name, if there are texts and no groups. Pass 0 for no names.
+        max_items : int, default=2000
+            The largest number of items. If there are more, a random subset is plotted.
         random_state : int, RandomState instance or None, default=0
-            Seeds the choice of items and UMAP.
+            The seed of the subset and the projection.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes new ones.
+            The axes to draw on, possibly with other displays. If None, new axes are created.
 
         Returns
         -------
         display : EmbeddingMapDisplay
-            The drawn display.
+            The display after plotting.
 
         Raises
         ------
         ValueError
-            If vectors have fewer than two dimensions, or a column is not as long as there are items.
+            If `vectors` have fewer than two dimensions, or `texts`, `groups` or `values` have another length.
         ImportError
-            If UMAP is asked for and not installed.
+            If `method` is "umap" and umap-learn is not installed.
         """
-        if method not in METHODS:
-            raise ValueError(f"method must be 'pca' or 'umap'; got {method!r}.")
-        if max_items < 3:
-            raise ValueError(f"max_items must be at least 3, or there is no map; got {max_items!r}.")
-        points = check_array(vectors, dtype=np.float64, input_name="vectors", ensure_min_samples=3)
-        if points.shape[1] < 2:
-            raise ValueError(f"vectors must have two or more dimensions to be drawn as a map; got {points.shape[1]}.")
+        if not isinstance(method, str) or method not in METHODS:
+            raise ValueError(f"method must be 'tsne', 'umap' or 'pca'; got {method!r}.")
+        check_count("max_items", max_items, least=3)
+        check_count("n_labels", n_labels, least=0)
+        points = _check_points(vectors)
         rng = check_random_state(random_state)
         n_items = len(points)
         shown = np.sort(rng.permutation(n_items)[:max_items])
-        columns = {"texts": texts, "groups": groups, "values": values}
-        kept = {name: _take(column, shown, name, n_items) for name, column in columns.items()}
-        coordinates, labels = (_umap if method == "umap" else _pca)(normalize(points[shown]), rng)
+        kept_texts, kept_groups = _take(texts, shown, "texts", n_items), _take(groups, shown, "groups", n_items)
+        numbers = None if values is None else _check_values(values, n_items)[shown]
+        coordinates, axis_labels = project(normalize(points[shown]), method, rng)
+        named = [] if kept_texts is None else [str(text) for text in kept_texts]
         return cls(
             coordinates=coordinates,
-            axis_labels=labels,
-            texts=None if kept["texts"] is None else [str(text) for text in kept["texts"]],
-            groups=kept["groups"],
-            values=kept["values"],
+            axis_labels=axis_labels,
+            texts=named or None,
+            groups=kept_groups,
+            values=numbers,
             value_name=value_name,
+            labels=name_regions(coordinates, named, n_labels) if named and groups is None else None,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> "EmbeddingMapDisplay":
-        """Draw the map.
+        """Plot the map.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes new ones.
+            The axes to draw on, possibly with other displays. If None, new axes are created.
 
         Returns
         -------
         display : EmbeddingMapDisplay
-            The display itself, with `ax_` and `figure_`.
+            The display itself.
         """
         self.ax_ = new_axes(ax, "EmbeddingMapDisplay.plot", size=(7.2, 5.6))
         self.figure_ = self.ax_.figure
         self._order: list[NDArray[np.intp]] = []
         self.points_: list[Any] = []
-        size = float(np.clip(20_000 / len(self.coordinates), 9, 36))
+        limits = self._set_limits()
+        if len(self.coordinates) >= LEAST_DENSE:
+            draw_density(self.ax_, self.coordinates)
+        size = float(np.clip(16_000 / len(self.coordinates), 5, 36))
         if self.groups is not None:
             self._draw_groups(self.groups, size)
         else:
             self._draw_values(size)
         self.ax_.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1], xticks=[], yticks=[])
-        self.ax_.margins(0.05)
+        self._count_outside(limits)
+        self.labels_ = draw_labels(self.ax_, self.labels or [])
         self.annotation_: Any = self._make_annotation() if self.texts is not None else None
         return self
+
+    def _set_limits(self) -> list[tuple[float, float]]:
+        """Set limits that ignore outliers, and that include other displays on the axes."""
+        limits = [robust_limits(values) for values in self.coordinates.T]
+        if self.ax_.has_data():
+            shown = [self.ax_.get_xlim(), self.ax_.get_ylim()]
+            limits = [(min(low, *old), max(high, *old)) for (low, high), old in zip(limits, shown, strict=True)]
+        self.ax_.set(xlim=limits[0], ylim=limits[1])
+        return limits
+
+    def _count_outside(self, limits: list[tuple[float, float]]) -> None:
+        """Write the number of items beyond the limits of the axes into the plot."""
+        low, high = np.transpose(limits)
+        n_outside = int(((self.coordinates < low) | (self.coordinates > high)).any(axis=1).sum())
+        if n_outside:
+            text = f"{n_outside:,} of {len(self.coordinates):,} items are outside"
+            place = {"xy": (1, 0), "xycoords": "axes fraction", "xytext": (-4, 4), "textcoords": "offset points"}
+            self.ax_.annotate(text, **place, ha="right", va="bottom", fontsize=8, color="#555555")
 
     def _draw_groups(self, groups: NDArray[Any], size: float) -> None:
         sizes = pd.Series(groups, dtype=object).astype(str)
@@ -265,11 +319,13 @@ class EmbeddingMapDisplay:
 
     def _draw_values(self, size: float) -> None:
         if self.values is None:
-            self._scatter(np.arange(len(self.coordinates)), size, color=COLOURS[0])
+            n_others = sum(collection.get_label() == ITEMS for collection in self.ax_.collections)
+            colour = COLOURS[n_others % len(COLOURS)]
+            self._scatter(np.arange(len(self.coordinates)), size, color=colour, label=ITEMS)
             return
         from matplotlib.colors import LogNorm
 
-        # Those of large values last, on top. One more than the value: a logarithmic scale has no zero.
+        # Large values are drawn last, on top. Colours are those of values plus one, because the scale is logarithmic.
         order = np.argsort(self.values, kind="stable")
         norm = LogNorm(1, max(2.0, float(self.values.max()) + 1))
         points = self._scatter(order, size, c=self.values[order] + 1, cmap="cividis_r", norm=norm)
@@ -281,7 +337,7 @@ class EmbeddingMapDisplay:
 
     def _scatter(self, items: NDArray[np.intp], size: float, **options: Any) -> Any:
         x, y = self.coordinates[items].T
-        points = self.ax_.scatter(x, y, s=size, alpha=0.75, linewidths=0, **options)
+        points = self.ax_.scatter(x, y, s=size, alpha=0.75, linewidths=0, zorder=2, **options)
         self.points_.append(points)
         self._order.append(items)
         return points
@@ -294,12 +350,12 @@ class EmbeddingMapDisplay:
             textcoords="offset points",
             bbox={"boxstyle": "round", "fc": "white", "ec": GREY, "alpha": 0.95},
             fontsize=9,
-            parse_math=False,  # a price in dollars is no formula
+            parse_math=False,  # a text with dollar signs is no formula
             visible=False,
             zorder=10,
         )
         annotation.set_in_layout(False)
-        # Of methods the canvas holds weak references, which would end with a display that nobody keeps.
+        # The canvas has only weak references to methods; a function keeps the display alive.
         self.figure_.canvas.mpl_connect("motion_notify_event", lambda event: self._on_move(event))
         return annotation
 
@@ -315,7 +371,7 @@ class EmbeddingMapDisplay:
         self.annotation_.set_text(
             "\n".join(textwrap.wrap(self.texts[item], HOVER_WIDTH, max_lines=HOVER_LINES, placeholder=" ..."))
         )
-        # Away from the nearer edges, so that the text stays inside.
+        # The text extends away from the nearer edges, so that it stays inside.
         x, y = self.ax_.transAxes.inverted().transform((event.x, event.y))
         self.annotation_.set(ha="left" if x < 0.5 else "right", va="bottom" if y < 0.5 else "top")
         self.annotation_.set_position((8 if x < 0.5 else -8, 8 if y < 0.5 else -8))
@@ -326,35 +382,15 @@ class EmbeddingMapDisplay:
         for points, items in zip(reversed(self.points_), reversed(self._order), strict=True):
             inside, found = points.contains(event)
             if inside:
-                # Of several under the pointer the nearest.
                 places = self.ax_.transData.transform(self.coordinates[items[found["ind"]]])
                 nearest = np.argmin(np.hypot(*(places - (event.x, event.y)).T))
                 return int(items[found["ind"][nearest]])
         return None
 
 
-def _pca(vectors: NDArray[np.float64], rng: np.random.RandomState) -> tuple[NDArray[np.float64], tuple[str, str]]:
-    pca = PCA(2, svd_solver="covariance_eigh" if vectors.shape[1] <= len(vectors) else "full")
-    coordinates = pca.fit_transform(vectors)
-    first, second = (f"{100 * share:.0f} % of the variance" for share in pca.explained_variance_ratio_)
-    return coordinates, (f"First component ({first})", f"Second component ({second})")
-
-
-def _umap(vectors: NDArray[np.float64], rng: np.random.RandomState) -> tuple[NDArray[np.float64], tuple[str, str]]:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ImportError("method='umap' needs UMAP, which is not installed: pip install umap-learn") from error
-    seed = int(rng.randint(np.iinfo(np.int32).max))
-    n_neighbors = min(15, len(vectors) - 1)
-    umap = UMAP(metric="cosine", n_neighbors=n_neighbors, random_state=seed, n_jobs=1)
-    return np.asarray(umap.fit_transform(vectors), dtype=np.float64), ("UMAP 1", "UMAP 2")
-
-
-def _texts_of(recommender: Any) -> Any:
-    """Return the catalog's texts where one column of it holds them, else the ids."""
-    ids = recommender.item_ids_
-    catalog = getattr(recommender, "items", None)
+def _texts_of(recommender: Any, ids: Any) -> Any:
+    """Return the text column of the catalog if there is exactly one, else the ids."""
+    catalog = getattr(recommender, "catalog", None)
     if catalog is None:
         return ids
     if ids is not None and catalog.ids is not None:
@@ -366,10 +402,33 @@ def _texts_of(recommender: Any) -> Any:
     return frame.loc[:, are_texts].iloc[:, 0].tolist() if sum(are_texts) == 1 else ids
 
 
+def _check_points(vectors: Any) -> NDArray[np.float64]:
+    if sparse.issparse(vectors):
+        raise TypeError(
+            f"vectors must be a dense array; got a {type(vectors).__name__}. Reduce its dimensions first, for example "
+            "with TruncatedSVD."
+        )
+    points: NDArray[np.float64] = check_vectors(vectors, "vectors")
+    if len(points) < 3:
+        raise ValueError(f"vectors must have three or more items for a map; got {len(points)}.")
+    if points.shape[1] < 2:
+        raise ValueError(f"vectors must have two or more dimensions for a map; got {points.shape[1]}.")
+    return points
+
+
 def _take(column: Any, shown: NDArray[np.intp], name: str, n_items: int) -> Any:
     if column is None:
         return None
-    column = np.asarray(column)
-    if column.shape != (n_items,):
-        raise ValueError(f"{name} must hold one for each of {n_items} items, shape ({n_items},); got {column.shape}.")
-    return column[shown]
+    values = as_ids(column, name, missing_ok=True)
+    if len(values) != n_items:
+        raise ValueError(f"{name} must have one value for each of {n_items} items; got {len(values)} values.")
+    return values[shown]
+
+
+def _check_values(values: Any, n_items: int) -> NDArray[np.float64]:
+    numbers = check_numbers(values, "values", "finite numbers >= 0, shape (n_items,)")
+    if len(numbers) != n_items:
+        raise ValueError(f"values must have one value for each of {n_items} items; got {len(numbers)} values.")
+    if not (np.isfinite(numbers) & (numbers >= 0)).all():
+        raise ValueError(f"values must hold finite numbers >= 0; got {numbers[:5].tolist()}.")
+    return numbers

@@ -1,32 +1,33 @@
-"""Who gets recommended: the popular items, or the long tail."""
+"""Plot of the recommendation frequency over the popularity of the items."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from skgnnrec._recommended import chosen_for
-from skgnnrec._validation import check_interactions
-from skgnnrec.catalog import ItemCatalog
-from skgnnrec.inspection._plotting import GREY, as_named, legend_above, line_styles, new_axes, plain_numbers
+from skgnnrec.inspection._axes import GREY, legend_above, line_styles, new_axes, plain_numbers
+from skgnnrec.inspection._rankings import check_count, named_estimators, named_lists, recommend_each
+from skgnnrec.metrics import check_numbers
+
+PROPORTIONAL = "in proportion to popularity"
 
 
 class LongTailDisplay:
-    """How often items are recommended over how popular they are.
+    """Plot how often items are recommended over their popularity.
 
-    Items of similar popularity are taken together; a point is the mean number of lists that show an item of such a
-    group. A line above the dashed one favours these items more than users themselves did.
+    Items with similar popularity form a group. A point of a line is the mean number of lists with an item of the group.
+    Above the dashed line, the items are recommended more often than in proportion to their popularity.
 
-    It is recommended to use `from_estimator` or `from_predictions`. All parameters are stored as attributes.
+    It is recommended to create a display with `from_estimator` or `from_predictions`. All parameters are stored as
+    attributes.
 
     Parameters
     ----------
     popularity : ndarray of shape (n_items,)
-        The number of users who have each item.
+        The number of users of each item.
     frequency : dict of str to ndarray of shape (n_items,)
-        For each recommender, the number of lists that each item is in.
+        The number of lists with each item, for each recommender.
 
     Attributes
     ----------
@@ -35,13 +36,13 @@ class LongTailDisplay:
     figure_ : matplotlib Figure
         The figure.
     lines_ : list of matplotlib Line2D
-        A line for each recommender.
+        The line of each recommender.
     proportional_ : matplotlib Line2D
-        The dashed line: as many lists in proportion to popularity.
+        The dashed line of frequencies in proportion to popularity.
 
     See Also
     --------
-    skgnnrec.metrics.catalog_coverage : The share of items that are recommended at all.
+    skgnnrec.metrics.catalog_coverage : Compute the share of the catalog that is recommended.
 
     References
     ----------
@@ -64,89 +65,86 @@ class LongTailDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, k: int = 10, name: str | None = None, ax: Any = None
     ) -> "LongTailDisplay":
-        """Draw what fitted recommenders recommend.
+        """Plot the recommendations of fitted recommenders.
 
         Parameters
         ----------
         estimator : BaseRecommender or dict of str to BaseRecommender
-            Fitted recommenders, by name where there are several; also searches over them, and `TableRecommender`, whose
-            matrix of histories is its `interactions_`.
+            A fitted recommender, or fitted recommenders by name. Fitted searches and pipelines are accepted too.
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The histories, which recommendations and popularity are made from.
+            The histories of the users. The popularity of an item is its number of users in `X`. For `LogRecommender`, a
+            log or the matrix `interactions_`; the users of the log receive the recommendations.
         k : int, default=10
-            Length of the lists.
+            The length of the lists.
         name : str, default=None
-            Name of a single recommender; None takes that of its class.
+            The name of a single recommender. If None, it is the name of its class.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes new ones.
+            The axes to draw on, possibly with other displays. If None, new axes are created.
 
         Returns
         -------
         display : LongTailDisplay
-            The drawn display.
+            The display after plotting.
+
+        Raises
+        ------
+        ValueError
+            If the recommenders know different items.
         """
-        lists = {key: _recommend(each, X, k) for key, each in as_named(estimator, name).items()}
-        checked = check_interactions(X)
-        return cls.from_predictions(np.bincount(checked.indices, minlength=checked.shape[1]), lists, ax=ax)
+        check_count("k", k)
+        popularity, lists = recommend_each(named_estimators(estimator, name), X, k)
+        return cls.from_predictions(popularity, lists, ax=ax)
 
     @classmethod
     def from_predictions(
         cls, popularity: ArrayLike, recommended: Any, *, name: str | None = None, ax: Any = None
     ) -> "LongTailDisplay":
-        """Draw lists.
+        """Plot recommendation lists.
 
         Parameters
         ----------
         popularity : array-like of shape (n_items,)
-            The number of users who have each item, >= 0.
+            The non-negative number of users of each item.
         recommended : array-like of int of shape (n_users, n) or dict of str to array-like
-            Item positions, padded with -1; by name where there are several recommenders.
+            The recommended items of each user, as positions in `popularity`, padded with -1. A dict has the lists of
+            several recommenders by name, which have the same users and the same length.
         name : str, default=None
-            Name of a single recommender.
+            The name of a single recommender.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes new ones.
+            The axes to draw on, possibly with other displays. If None, new axes are created.
 
         Returns
         -------
         display : LongTailDisplay
-            The drawn display.
+            The display after plotting.
 
         Raises
         ------
         ValueError
-            If a position is no integer, or outside the catalog.
+            If `popularity` is not a list of numbers >= 0, or if the lists are invalid or differ in users or length.
         """
-        counts = np.asarray(popularity, dtype=np.float64)
-        frequency = {}
-        for key, lists in as_named(recommended, name).items():
-            items = np.asarray(lists).ravel()
-            if items.dtype.kind not in "iu":
-                raise ValueError(f"recommended must hold positions, which are integers; got dtype {items.dtype}.")
-            items = items[items != -1]
-            if len(items) and (items.min() < 0 or items.max() >= len(counts)):
-                raise ValueError(
-                    f"recommended must hold positions from 0 to {len(counts) - 1}, or -1 as padding; got "
-                    f"{items.min()} to {items.max()}."
-                )
-            frequency[key] = np.bincount(items, minlength=len(counts))
+        counts = _check_popularity(popularity)
+        lists = named_lists(recommended, name, len(counts), one_length=True)
+        frequency = {key: np.bincount(table[table != -1], minlength=len(counts)) for key, table in lists.items()}
         return cls(popularity=counts, frequency=frequency).plot(ax=ax)
 
     def plot(self, ax: Any = None, *, n_groups: int = 12) -> "LongTailDisplay":
-        """Draw the lines.
+        """Plot the lines.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes new ones.
+            The axes to draw on, possibly with other displays. If None, new axes are created.
         n_groups : int, default=12
-            Number of groups of similar popularity, their bounds evenly spaced on a logarithmic scale. Items that nobody
-            has are a group of their own.
+            The number of groups of items with similar popularity. Their bounds have equal distances on a logarithmic
+            scale. Items without users form a further group.
 
         Returns
         -------
         display : LongTailDisplay
-            The display itself, with `ax_` and `figure_`.
+            The display itself.
         """
+        check_count("n_groups", n_groups)
         self.ax_ = new_axes(ax, "LongTailDisplay.plot")
         self.figure_ = self.ax_.figure
         group, x = _group(self.popularity, n_groups)
@@ -157,25 +155,24 @@ class LongTailDisplay:
         }
         n_shown = np.mean([frequency.sum() for frequency in self.frequency.values()])
         fair = x * n_shown / max(self.popularity.sum(), 1)
-        (self.proportional_,) = self.ax_.plot(x, fair, color=GREY, ls="--", label="in proportion to popularity")
+        is_first = PROPORTIONAL not in self.ax_.get_legend_handles_labels()[1]
+        (self.proportional_,) = self.ax_.plot(x, fair, color=GREY, ls="--", label=PROPORTIONAL if is_first else "_")
         self.lines_ = []
-        for name, style in line_styles(means).items():
+        for name, style in line_styles(means, self.ax_).items():
             self.lines_ += self.ax_.plot(x, means[name], label=name, markersize=5, **style)
-        _set_scales(self.ax_, x, np.concatenate([fair, *means.values()]))
+        _set_scales(self.ax_)
         self.ax_.grid(alpha=0.3)
-        self.ax_.set(xlabel="Users who have the item", ylabel="Lists that show the item (mean)")
-        legend_above(self.ax_, len(means) + 1)
+        self.ax_.set(xlabel="Users of the item", ylabel="Lists with the item (mean)")
+        legend_above(self.ax_)
         return self
 
 
-def _recommend(estimator: Any, X: Any, k: int) -> NDArray[np.int64]:
-    """Return the lists of all users as positions, whatever the ids of the items."""
-    check_is_fitted(estimator)
-    recommender = chosen_for(estimator, X)
-    found, scores = recommender.recommend(X, k)
-    ids = recommender.item_ids_
-    positions = found if ids is None else ItemCatalog(ids, ids=ids).positions(found)
-    return np.where(np.isneginf(scores), -1, positions)
+def _check_popularity(popularity: Any) -> NDArray[np.float64]:
+    expected = "the number of users of each item, shape (n_items,), >= 0"
+    counts = check_numbers(popularity, "popularity", expected)
+    if not len(counts) or not (np.isfinite(counts) & (counts >= 0)).all():
+        raise ValueError(f"popularity must hold {expected}; got {counts[:5].tolist()}.")
+    return counts
 
 
 def _group(popularity: NDArray[np.float64], n_groups: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -186,8 +183,9 @@ def _group(popularity: NDArray[np.float64], n_groups: int) -> tuple[NDArray[np.i
     return group, np.bincount(group, weights=popularity) / np.bincount(group)
 
 
-def _set_scales(ax: Any, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Use logarithmic axes, linear next to zero where there is a zero to show."""
+def _set_scales(ax: Any) -> None:
+    """Use logarithmic scales for all lines; the scale of an axis with zeros is linear next to zero."""
+    x, y = (np.concatenate([line.get_data()[i] for line in ax.lines]) for i in (0, 1))
     for axis, set_scale, values in ((ax.xaxis, ax.set_xscale, x), (ax.yaxis, ax.set_yscale, y)):
         positive = values[values > 0]
         if len(positive) == len(values):

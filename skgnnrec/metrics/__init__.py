@@ -1,25 +1,18 @@
-"""Measures of recommendation lists against held-out interactions, and what else makes a list good.
+"""Metrics of recommendation lists, and scorers for model selection.
 
-All of them take the held-out interactions as a (sparse) matrix, users × items, and the lists as a table of
-item positions, best first, as `recommend` returns them. Means are taken over the users who have something
-held out.
+The ranking metrics compare recommendation lists with held-out interactions. Other metrics measure coverage, diversity,
+novelty and fairness. Held-out interactions are a matrix of shape (n_users, n_items). Recommendation lists are an array
+of item positions of shape (n_users, n), best first; the method `rank_held_out` of recommenders returns both.
 """
 
 from skgnnrec.metrics._auc import auc_at_k
+from skgnnrec.metrics._average import check_numbers as check_numbers  # internal, for skgnnrec.inspection
 from skgnnrec.metrics._coverage import catalog_coverage
 from skgnnrec.metrics._diversity import intra_list_diversity, miscalibration
 from skgnnrec.metrics._exposure import gini_index, group_gap, item_exposure
-from skgnnrec.metrics._held_out import HeldOutRanking
-from skgnnrec.metrics._named_scorers import (
-    auc_at,
-    coverage_at,
-    hit_rate_at,
-    map_at,
-    mrr_at,
-    ndcg_at,
-    precision_at,
-    recall_at,
-)
+from skgnnrec.metrics._lists import check_recommended as check_recommended  # internal, for skgnnrec.inspection
+from skgnnrec.metrics._matrices import check_held_out as check_held_out  # internal, for skgnnrec.inspection
+from skgnnrec.metrics._matrices import check_vectors as check_vectors  # internal, for skgnnrec.inspection
 from skgnnrec.metrics._popularity import average_popularity, novelty, popularity_lift, serendipity
 from skgnnrec.metrics._ranking import (
     hit_rate_at_k,
@@ -31,35 +24,28 @@ from skgnnrec.metrics._ranking import (
     recall_at_k,
 )
 from skgnnrec.metrics._scorers import JointScorer, RankingScorer
+from skgnnrec.ranking import HeldOutRanking
 
 __all__ = [
     "HeldOutRanking",
     "JointScorer",
     "RankingScorer",
-    "auc_at",
     "auc_at_k",
     "average_popularity",
     "catalog_coverage",
-    "coverage_at",
     "gini_index",
     "group_gap",
-    "hit_rate_at",
     "hit_rate_at_k",
     "intra_list_diversity",
     "item_exposure",
-    "map_at",
     "map_at_k",
     "miscalibration",
-    "mrr_at",
     "mrr_at_k",
-    "ndcg_at",
     "ndcg_at_k",
     "novelty",
     "popularity_lift",
-    "precision_at",
     "precision_at_k",
     "ranking_metrics",
-    "recall_at",
     "recall_at_k",
     "serendipity",
 ]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skgnnrec.metrics._average import average_listed
-from skgnnrec.metrics._hits import PADDING, check_held_out, check_one_row_each, check_recommended, list_keys, look_up
+from skgnnrec.metrics._average import average_users
+from skgnnrec.metrics._lists import PADDING, check_recommended, look_up, pair_keys
+from skgnnrec.metrics._matrices import check_held_out, check_one_row_each
 
 
 @validate_params(
@@ -31,39 +32,41 @@ def auc_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Area under the ROC curve: the share of pairs of a held-out and another item that stand in the right order.
+    """Compute the area under the ROC curve (AUC) of recommendation lists.
 
-    ``(n_right + n_tied / 2) / (n_held_out * n_others)`` over the pairs of one user [1]_. An item of the list stands
-    before all items outside it, which are tied with each other. A list of the whole catalog therefore gives the
-    exact area, a short list one in which what it leaves out is ordered at random.
+    The AUC of a user is the share of correctly ordered pairs of a held-out item and another item:
+    ``(n_correct + n_tied / 2) / (n_held_out * n_others)`` [1]_. An item of the list is ranked before all items outside
+    of the list, which are tied with each other. The result is exact if the lists contain the whole catalog. For shorter
+    lists, it is the expected AUC when the remaining items follow in random order.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     seen : {array-like, sparse matrix} of shape (n_users, n_items) or None, default=None
-        The histories, whose items are neither right nor wrong: pass them where the lists leave them out. An item
-        that is held out as well counts as held out.
+        The histories of the users. Their items are left out of the pairs, except for held-out items. Pass the histories
+        if the lists do not recommend items of the history.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     auc : float or ndarray of shape (n_users,)
-        Between 0 and 1; 0.5 is what chance reaches. The mean is over users with held-out items and others to
-        compare them with; one value per user is nan for the rest.
+        A value between 0 and 1; random lists have 0.5. Users without any pair of items do not count in the mean; their
+        own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -89,23 +92,23 @@ def auc_at_k(
             raise ValueError(f"seen must have the shape of y_true, {truth.shape}; got {histories.shape}.")
         is_other &= ~look_up(lists, histories).is_hit
         n_others = n_others - _count_only_in(histories, truth)
-    n_before = np.cumsum(is_other, axis=1)  # of the others, up to each place of the list
-    n_right = (is_hit * (n_others[:, None] - n_before)).sum(axis=1)
+    n_others_before = np.cumsum(is_other, axis=1)
+    n_correct = (is_hit * (n_others[:, None] - n_others_before)).sum(axis=1)
     n_tied = (n_held_out - is_hit.sum(axis=1)) * (n_others - is_other.sum(axis=1))
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the nan of a user without pairs
-        values = (n_right + n_tied / 2) / (n_held_out * n_others)
+    with np.errstate(invalid="ignore"):  # users without pairs get nan, as 0 / 0
+        values = (n_correct + n_tied / 2) / (n_held_out * n_others)
     if average and not n_held_out.any():
         raise ValueError(
-            f"y_true must hold a value > 0 for at least one user, or there is nothing to find; got none in "
-            f"{len(lists)} rows. With average=False such users get nan."
+            "y_true must have a value > 0 for at least one user, otherwise there is nothing to find; got none in "
+            f"{len(lists)} rows. With average=False, the value of such users is nan."
         )
     needed = "held-out items and others to compare them with (sample_weight must be > 0 for at least one user)"
-    return average_listed(values, sample_weight, average, needed)
+    return average_users(values, sample_weight, average, needed)
 
 
 def _count_only_in(matrix: Any, other: Any) -> NDArray[np.int64]:
-    """Return how many items each row of `matrix` holds that the same row of `other` does not."""
-    keys = list_keys(matrix)[0]
-    alone = keys[~np.isin(keys, list_keys(other)[0])]
+    """Return the number of items in each row of `matrix` that are not in the same row of `other`."""
+    keys = pair_keys(matrix)[0]
+    alone = keys[~np.isin(keys, pair_keys(other)[0])]
     counts: NDArray[np.int64] = np.bincount(alone // max(1, matrix.shape[1]), minlength=matrix.shape[0])
     return counts

@@ -1,4 +1,4 @@
-"""How much of the catalog the recommendations show."""
+"""Coverage of the catalog by recommendation lists."""
 
 from numbers import Integral
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skgnnrec.metrics._hits import PADDING, check_recommended
+from skgnnrec.metrics._lists import PADDING, check_recommended
 
 
 @validate_params(
@@ -18,30 +18,28 @@ from skgnnrec.metrics._hits import PADDING, check_recommended
     prefer_skip_nested_validation=True,
 )
 def catalog_coverage(recommended: ArrayLike, *, n_items: int, k: int | None = None) -> float:
-    """Share of the catalog that stands in at least one user's list.
+    """Compute the share of the catalog that is recommended to at least one user.
 
-    Coverage is ``|union of the lists| / n_items`` [1]_. It tells a recommender that shows everyone the same
-    few items from one that uses the whole catalog.
+    The coverage is ``|union of the lists| / n_items`` [1]_. It is low if all users receive the same few items.
 
     Parameters
     ----------
     recommended : array-like of int of shape (n_users, n)
-        Item positions, best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions. Shorter lists are padded with -1 at the end.
     n_items : int
-        Number of items in the catalog, at least 1.
+        The number of items in the catalog, at least 1.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
 
     Returns
     -------
     coverage : float
-        Between 0 (no item was recommended) and 1 (every item was, to someone).
+        A value between 0 (no item is recommended) and 1 (each item is recommended to at least one user).
 
     Raises
     ------
     ValueError
-        If `recommended` holds positions outside the catalog, an item twice in a row or padding before an
-        item, or if `k` is larger than n.
+        If a list has an invalid position, an item twice or padding before an item, or if `k` > n.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""How attention is spread over the items of the catalog, and gaps between groups."""
+"""Exposure of the items in recommendation lists, and gaps between groups."""
 
 from numbers import Integral
 from typing import Any
@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from sklearn.utils.validation import check_consistent_length
 
-from skgnnrec.metrics._average import check_weights
-from skgnnrec.metrics._hits import PADDING, check_recommended
+from skgnnrec._memory import check_memory
+from skgnnrec.interactions import Vocabulary, as_ids
+from skgnnrec.metrics._average import check_numbers, check_weights
+from skgnnrec.metrics._lists import PADDING, check_recommended
+
+BYTES_PER_ITEM = 40  # working memory
 
 _CONSTRAINTS = {
     "recommended": ["array-like"],
@@ -24,36 +27,36 @@ _CONSTRAINTS = {
 def gini_index(
     recommended: ArrayLike, *, n_items: int, k: int | None = None, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Inequality of how often the items of the catalog are recommended.
+    """Compute the Gini index of the recommendation frequencies of the items.
 
-    With the items sorted by how often they are recommended, p_1 <= ... <= p_n as shares of all places,
+    Let p_1 <= ... <= p_n be the share of each item in all recommendations, in ascending order. The Gini index is
     ``sum_j (2 j - n - 1) p_j / (n - 1)`` [1]_.
 
     Parameters
     ----------
     recommended : array-like of int of shape (n_users, n)
-        Item positions, best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions. Shorter lists are padded with -1 at the end.
     n_items : int
-        Number of items in the catalog, at least 1.
+        The number of items in the catalog, at least 1.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users: the lists of a user of weight 2 count twice.
+        Non-negative weights of the users. The list of a user with weight 2 counts twice.
 
     Returns
     -------
     gini : float
-        Between 0 (all items are recommended equally often) and 1 (only one is).
+        A value between 0 (all items are recommended equally often) and 1 (only one item is recommended).
 
     Raises
     ------
     ValueError
-        If `recommended` holds positions outside the catalog, an item twice in a row or padding before an
-        item, if `k` is larger than n, or if nothing is recommended.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if all lists are
+        empty.
 
     See Also
     --------
-    catalog_coverage : Share of the catalog that is recommended at all.
+    catalog_coverage : Compute the share of the catalog that is recommended.
 
     References
     ----------
@@ -86,39 +89,39 @@ def item_exposure(
     sample_weight: ArrayLike | None = None,
     discount: str = "log2",
 ) -> NDArray[np.float64]:
-    """Share of the users' attention that each item of the catalog gets.
+    """Compute the share of the users' attention that each item receives.
 
-    A place at rank r attracts ``1 / log2(r + 1)`` of attention, as in DCG [1]_; an item's exposure is what its places
-    in all lists attract, divided by the sum over all items.
+    An item at rank r of a list receives the attention ``1 / log2(r + 1)``, as in DCG [1]_. The exposure of an item is
+    its attention in all lists, divided by the attention of all items.
 
     Parameters
     ----------
     recommended : array-like of int of shape (n_users, n)
-        Item positions, best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions. Shorter lists are padded with -1 at the end.
     n_items : int
-        Number of items in the catalog, at least 1.
+        The number of items in the catalog, at least 1.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users: the list of a user of weight 2 counts twice.
+        Non-negative weights of the users. The list of a user with weight 2 counts twice.
     discount : {"log2", "none"}, default="log2"
-        How attention falls with the rank; with "none" all places attract the same.
+        The decrease of attention with the rank. With "none", all ranks receive the same attention.
 
     Returns
     -------
     exposure : ndarray of shape (n_items,)
-        Between 0 and 1; the sum is 1. Summed over a producer's items, or averaged over a group of items, it says what
-        that producer or group gets: pass it to `group_gap`, or to fairlearn's ``MetricFrame``.
+        The exposure of each item, between 0 and 1. The sum is 1. To compare groups of items, pass the exposure to
+        `group_gap`, or to ``MetricFrame`` of fairlearn.
 
     Raises
     ------
     ValueError
-        If `recommended` holds positions outside the catalog, an item twice in a row or padding before an
-        item, if `k` is larger than n, or if nothing is recommended.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if all lists are
+        empty.
 
     See Also
     --------
-    group_gap : Compares groups of items or of users.
+    group_gap : Compare the means of groups.
 
     References
     ----------
@@ -150,32 +153,33 @@ def item_exposure(
 def group_gap(
     values: ArrayLike, groups: ArrayLike, *, sample_weight: ArrayLike | None = None, method: str = "difference"
 ) -> float:
-    """Largest gap between the means of groups.
+    """Compute the largest gap between the means of groups.
 
-    The largest mean of a group minus the smallest, or the smallest divided by the largest [1]_. With a metric's values
-    per user it compares groups of users; with `item_exposure` groups of items.
+    The gap is the difference between the largest and the smallest mean, or the ratio of the smallest and the largest
+    mean [1]_. Pass the values of a metric per user to compare groups of users, or `item_exposure` to compare groups of
+    items.
 
     Parameters
     ----------
     values : array-like of shape (n,)
-        One value per user or per item, such as ``ndcg_at_k(..., average=False)``. Those that are nan do not count.
+        One value per user or item, such as ``ndcg_at_k(..., average=False)``. Values of nan do not count.
     groups : array-like of shape (n,)
-        The group of each. Those of a missing group do not count.
+        The group of each user or item. Users or items without a group (None or nan) do not count.
     sample_weight : array-like of shape (n,) or None, default=None
-        Weights >= 0 in the means.
+        Non-negative weights in the means. If None, all weights are equal.
     method : {"difference", "ratio"}, default="difference"
-        What to return.
+        The gap to compute.
 
     Returns
     -------
     gap : float
-        The difference, at least 0, which is equality; or the ratio, at most 1, which is equality (nan where the
-        largest mean is 0).
+        The difference, which is 0 for equal means, or the ratio, which is 1 for equal means. The ratio is nan if the
+        largest mean is 0.
 
     Raises
     ------
     ValueError
-        If no group has a value of positive weight.
+        If a value is infinite, or if no group has a value with positive weight.
 
     References
     ----------
@@ -188,31 +192,44 @@ def group_gap(
     >>> group_gap([0.5, 0.75, 0.25], ["new", "old", "new"])
     0.375
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 1:
-        raise ValueError(f"values must hold one number per user or item, shape (n,); got shape {numbers.shape}.")
-    check_consistent_length(numbers, groups)
-    weights = check_weights(sample_weight, len(numbers))
-    weights = np.where(np.isnan(numbers), 0.0, weights)
-    codes, found = pd.factorize(np.asarray(groups, dtype=object))
+    numbers = check_numbers(values, "values", "one number per user or item, shape (n,)")
+    if np.isinf(numbers).any():
+        raise ValueError("values must hold finite numbers or nan; got infinity.")
+    names = as_ids(groups, "groups", missing_ok=True)
+    if len(numbers) != len(names):
+        raise ValueError(f"values and groups must have the same length; got {len(numbers)} and {len(names)}.")
+    weights = np.where(np.isnan(numbers), 0.0, check_weights(sample_weight, len(numbers)))
+    codes, n_groups = _codes(names)
     is_grouped = codes >= 0
-    totals = np.bincount(codes[is_grouped], weights=weights[is_grouped], minlength=len(found))
-    weighed = np.nan_to_num(numbers) * weights
-    sums = np.bincount(codes[is_grouped], weights=weighed[is_grouped], minlength=len(found))
+    totals = np.bincount(codes[is_grouped], weights=weights[is_grouped], minlength=n_groups)
     if not (totals > 0).any():
-        raise ValueError("values must hold a number of positive weight in at least one group; got none.")
-    means = sums[totals > 0] / totals[totals > 0]
-    if method == "difference":
-        return float(means.max() - means.min())
-    return float(means.min() / means.max()) if means.max() else float("nan")
+        raise ValueError("values must hold a number with positive weight in at least one group; got none.")
+    with np.errstate(all="ignore"):
+        weighted = np.nan_to_num(numbers) * weights
+        sums = np.bincount(codes[is_grouped], weights=weighted[is_grouped], minlength=n_groups)
+        means = sums[totals > 0] / totals[totals > 0]
+        if method == "difference":
+            return float(means.max() - means.min())
+        return float(means.min() / means.max()) if means.max() else float("nan")
+
+
+def _codes(names: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Return the number of the group of each name, -1 for missing names, and the number of groups."""
+    is_missing = pd.isna(names)
+    groups, codes = Vocabulary.of(names[~is_missing])
+    found = np.full(len(names), -1)
+    found[~is_missing] = codes
+    return found, len(groups)
 
 
 def _place_shares(lists: NDArray[np.int64], n_items: int, attention: Any, sample_weight: Any) -> NDArray[np.float64]:
-    """Return what the places of each item attract, as a share of all."""
-    weights = check_weights(sample_weight, len(lists))[:, None] * attention  # (n_users, k)
-    listed = lists != PADDING
-    attracted = np.bincount(lists[listed], weights=weights[listed], minlength=n_items)
-    if not attracted.any():
-        raise ValueError("recommended must hold an item for at least one user of positive weight; got none.")
-    shares: NDArray[np.float64] = attracted / attracted.sum()
+    """Return the attention that each item receives, as a share of the attention of all items."""
+    is_item = lists != PADDING
+    check_memory(BYTES_PER_ITEM * n_items, f"The exposure of n_items={n_items} items", "Reduce n_items.")
+    with np.errstate(under="ignore"):
+        weights = check_weights(sample_weight, len(lists))[:, None] * attention  # (n_users, k)
+        received = np.bincount(lists[is_item], weights=weights[is_item], minlength=n_items)
+        if not received.any():
+            raise ValueError("recommended must hold an item for at least one user of positive weight; got none.")
+        shares: NDArray[np.float64] = received / received.sum()
     return shares

@@ -1,4 +1,4 @@
-"""Ranking metrics: pure formulas on hits, and the public functions around them."""
+"""Ranking metrics: NDCG, recall, precision, hit rate, MRR and MAP."""
 
 from collections.abc import Callable
 from numbers import Integral
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skgnnrec.metrics._average import check_weights
-from skgnnrec.metrics._hits import Hits, find_hits
+from skgnnrec.metrics._average import check_weights, weighted_mean
+from skgnnrec.metrics._lists import Hits, find_hits
 
 _PARAMETER_CONSTRAINTS = {
     "y_true": ["array-like", "sparse matrix"],
@@ -29,34 +29,35 @@ def ndcg_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Normalized discounted cumulative gain of the first k items.
+    """Compute the normalized discounted cumulative gain (NDCG) of recommendation lists.
 
-    A hit at rank r gains ``1 / log2(r + 1)``; the sum is divided by the best that was possible, hits at the
-    ranks 1 to ``min(n_held_out, k)`` [1]_.
+    A hit at rank r adds ``1 / log2(r + 1)`` to the gain. The gain is divided by the gain of an ideal list, which has
+    hits at the ranks 1 to ``min(n_held_out, k)`` [1]_.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     ndcg : float or ndarray of shape (n_users,)
-        Between 0 and 1. The mean is over users with held-out items; one value per user is nan for the others.
+        A value between 0 and 1. Users without held-out items do not count in the mean; their own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -81,33 +82,34 @@ def recall_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Share of the held-out items that stand among the first k.
+    """Compute the recall of recommendation lists: the share of the held-out items that are recommended.
 
-    ``n_hits / n_held_out`` [1]_. A user with more than k held-out items cannot reach 1.
+    The recall of a user is ``n_hits / n_held_out`` [1]_. It is below 1 if the user has more than k held-out items.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     recall : float or ndarray of shape (n_users,)
-        Between 0 and 1. The mean is over users with held-out items; one value per user is nan for the others.
+        A value between 0 and 1. Users without held-out items do not count in the mean; their own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -132,33 +134,34 @@ def precision_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Share of the first k places that hold a held-out item.
+    """Compute the precision of recommendation lists: the share of the recommended items that are held out.
 
-    ``n_hits / k`` [1]_, for short lists too: a place left empty is a place without a hit.
+    The precision of a user is ``n_hits / k`` [1]_. Padding counts as an item without a hit.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     precision : float or ndarray of shape (n_users,)
-        Between 0 and 1. The mean is over users with held-out items; one value per user is nan for the others.
+        A value between 0 and 1. Users without held-out items do not count in the mean; their own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -183,33 +186,34 @@ def hit_rate_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Share of the users who find at least one held-out item among the first k.
+    """Compute the hit rate of recommendation lists: the share of the users with at least one hit.
 
-    One user's value is ``1 if n_hits > 0 else 0`` [1]_. With one held-out item each it equals recall.
+    The value of a user is ``1 if n_hits > 0 else 0`` [1]_. It equals the recall if each user has one held-out item.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     hit_rate : float or ndarray of shape (n_users,)
-        Between 0 and 1. The mean is over users with held-out items; one value per user is nan for the others.
+        A value between 0 and 1. Users without held-out items do not count in the mean; their own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -234,33 +238,34 @@ def mrr_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Mean reciprocal rank of the first hit among the first k items.
+    """Compute the mean reciprocal rank (MRR) of the first hits of recommendation lists.
 
-    One user's value is ``1 / rank of the first hit``, and 0 without a hit [1]_.
+    The value of a user is ``1 / rank of the first hit``, or 0 without a hit [1]_.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     mrr : float or ndarray of shape (n_users,)
-        Between 0 and 1. The mean is over users with held-out items; one value per user is nan for the others.
+        A value between 0 and 1. Users without held-out items do not count in the mean; their own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -284,34 +289,35 @@ def map_at_k(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> float | NDArray[np.float64]:
-    """Mean average precision of the first k items.
+    """Compute the mean average precision (MAP) of recommendation lists.
 
-    One user's value is the sum of ``n_hits up to rank r / r`` over the ranks r of the hits, divided by
+    The value of a user is the sum of ``n_hits up to rank r / r`` over the ranks r of the hits, divided by
     ``min(n_held_out, k)`` [1]_.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     map : float or ndarray of shape (n_users,)
-        Between 0 and 1. The mean is over users with held-out items; one value per user is nan for the others.
+        A value between 0 and 1. Users without held-out items do not count in the mean; their own value is nan.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     References
     ----------
@@ -336,37 +342,39 @@ def ranking_metrics(
     sample_weight: ArrayLike | None = None,
     average: bool = True,
 ) -> dict[str, Any]:
-    """All ranking metrics of one set of lists, from one look-up of the hits.
+    """Compute all ranking metrics of recommendation lists at once.
 
-    The names are those of the functions without ``_at_k``: ndcg, recall, precision, hit_rate, mrr and map.
+    The metrics are NDCG, recall, precision, hit rate, MRR and MAP. The hits are computed only once.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_users, n_items)
-        Held-out interactions; values > 0 are relevant, duplicates of a sparse matrix are summed.
+        The held-out interactions. Values > 0 mark the relevant items. Duplicate entries of a sparse matrix are summed.
     recommended : array-like of int of shape (n_users, n)
-        Item positions (columns of `y_true`), best first; shorter lists are padded with -1 at the end.
+        The recommended items of each user, best first, as positions (columns of `y_true`). Shorter lists are padded
+        with -1 at the end.
     k : int or None, default=None
-        Length of the list to look at, at most n; None takes all n.
+        The number of items to evaluate in each list, at most n. If None, all n items are evaluated.
     sample_weight : array-like of shape (n_users,) or None, default=None
-        Weights >= 0 of the users in the mean.
+        Non-negative weights of the users in the mean. If None, all users have the same weight.
     average : bool, default=True
-        Whether to return the mean or one value per user.
+        If True, return the mean over the users. If False, return one value per user.
 
     Returns
     -------
     metrics : dict of str to float, or of str to ndarray of shape (n_users,)
-        Each metric by name, as its function returns it.
+        The metrics by name: "ndcg", "recall", "precision", "hit_rate", "mrr" and "map". The values are those of the
+        functions of the metrics.
 
     Raises
     ------
     ValueError
-        If `recommended` is not a list of distinct positions per user, padded at the end, if `k` > n, or if
-        there is no user to take the mean over.
+        If a list has an invalid position, an item twice or padding before an item, if `k` > n, or if the mean has
+        no users.
 
     See Also
     --------
-    ndcg_at_k : Normalized discounted cumulative gain alone.
+    ndcg_at_k : Compute NDCG only.
 
     Examples
     --------
@@ -378,7 +386,7 @@ def ranking_metrics(
     return _evaluate(list(_FORMULAS), y_true, recommended, k, sample_weight, average)
 
 
-# The formulas divide by the number of held-out items: 0 / 0 is the nan of a user who has none.
+# Users without held-out items get nan, as 0 / 0.
 
 
 def _ndcg(hits: Hits) -> NDArray[np.float64]:
@@ -437,7 +445,6 @@ def _evaluate(
     sample_weight: ArrayLike | None,
     average: bool,
 ) -> dict[str, Any]:
-    """Compute the named metrics from one look-up of hits."""
     hits = find_hits(y_true, recommended, k)
     weights = check_weights(sample_weight, len(hits.n_held_out))
     with np.errstate(invalid="ignore"):
@@ -446,14 +453,16 @@ def _evaluate(
         return per_user
     counted = hits.n_held_out > 0
     _check_any_counted(counted, weights)
-    return {name: float(np.average(values[counted], weights=weights[counted])) for name, values in per_user.items()}
+    return {name: weighted_mean(values[counted], weights[counted]) for name, values in per_user.items()}
 
 
 def _check_any_counted(counted: NDArray[np.bool_], weights: NDArray[np.float64]) -> None:
     if not counted.any():
         raise ValueError(
-            f"y_true must hold a value > 0 for at least one user, or there is nothing to find; got none in "
-            f"{len(counted)} rows. With average=False such users get nan."
+            "y_true must have a value > 0 for at least one user, otherwise there is nothing to find; got none in "
+            f"{len(counted)} rows. With average=False, the value of such users is nan."
         )
     if not (weights[counted] > 0).any():
-        raise ValueError("sample_weight must be > 0 for at least one user with held-out items; got 0 for all of them.")
+        raise ValueError(
+            "sample_weight must be > 0 for at least one user with held-out items; got 0 for all these users."
+        )

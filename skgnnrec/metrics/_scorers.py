@@ -1,4 +1,4 @@
-"""Scorers: metrics of recommenders in the form that scikit-learn's `scoring` takes."""
+"""Scorers of recommenders, for the parameter `scoring` of scikit-learn."""
 
 from collections.abc import Callable, Mapping
 from numbers import Integral
@@ -11,11 +11,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
-from skgnnrec._recommended import rank_held_out, warn_of_leak
 from skgnnrec.metrics._auc import auc_at_k
-from skgnnrec.metrics._held_out import HeldOutRanking
-from skgnnrec.metrics._hits import PADDING
+from skgnnrec.metrics._average import check_weights
+from skgnnrec.metrics._lists import PADDING
 from skgnnrec.metrics._ranking import hit_rate_at_k, map_at_k, mrr_at_k, ndcg_at_k, precision_at_k, recall_at_k
+from skgnnrec.ranking import HeldOutRanking, rank_held_out, warn_of_leak
 
 METRICS: dict[str, Callable[..., Any]] = {
     "ndcg": ndcg_at_k,
@@ -27,39 +27,40 @@ METRICS: dict[str, Callable[..., Any]] = {
 }
 ITEM_SEGMENTS = ("warm", "cold", "head", "tail")
 USER_SEGMENTS = ("light", "heavy")
-HEAD_SHARE = 0.8  # of all interactions, those of the most popular items
+HEAD_SHARE = 0.8  # of all interactions are interactions with the head
 
 
 class RankingScorer(BaseEstimator):
-    """A metric of recommendation lists as a scorer, for the `scoring` of any search or cross-validation.
+    """A metric of recommendation lists as a scorer for cross-validation and parameter search.
 
-    Called with a fitted recommender, histories and held-out interactions it ranks the whole catalog for each user and
-    returns the metric's mean over the users who have something held out. Without held-out interactions, as in plain
-    cross-validation over users, it hides a seeded share of each history, the same as `score` of the recommenders. A
-    `TableRecommender` is scored on a log. Pipelines that end in a recommender, and searches over one, are scored too.
+    The scorer takes a fitted recommender, histories and held-out interactions. It ranks the whole catalog for each user
+    and returns the mean of the metric over the users with held-out interactions. Without held-out interactions, as in
+    cross-validation over users, it hides a seeded share of each history, like the method `score` of recommenders. A
+    `LogRecommender` is scored on a log. Pipelines with a recommender as their last step and searches over recommenders
+    can be scored too.
 
-    Segments say where a recommender is good. Those of items count only the held-out items of that kind, found in lists
-    of the whole catalog; what kind an item is of depends on the users of the fit who have it. Those of users take the
-    mean over some users only.
+    A segment restricts the score to some items or users. In a segment of items, only the held-out items of the segment
+    are relevant, and the lists still rank the whole catalog. The segment of an item depends on its number of users in
+    the fit. In a segment of users, the mean is over the users of the segment. The segments are:
 
-    - "cold": items that nobody has; "warm": the others;
-    - "head": the most popular items, which together have 80 % of the interactions; "tail": the other warm ones;
-    - "light": users whose history is no longer than the median of those scored; "heavy": the others.
+    - "cold": the items without users; "warm": all other items;
+    - "head": the most popular items, which together have 80 % of the interactions; "tail": all other warm items;
+    - "light": the users with a history of at most the median length; "heavy": all other users.
 
     Parameters
     ----------
     metric : {"ndcg", "recall", "precision", "hit_rate", "mrr", "map", "auc", "coverage"} or callable, default="ndcg"
-        The metric; see the functions of these names. A callable is called as ``metric(y_true, recommended)``, returns a
-        number, the greater the better, and also takes `sample_weight` if the scorer is given one.
+        The metric. The names are those of the metric functions. A callable is called as
+        ``metric(y_true, recommended)`` and returns a number; greater is better. It must accept `sample_weight` if
+        weights are passed to the scorer.
     k : int, default=10
         The length of the lists.
     segment : {"warm", "cold", "head", "tail", "light", "heavy"} or None, default=None
-        What to look at; None looks at everything.
+        The segment of items or users. If None, all items and users count.
 
     See Also
     --------
-    JointScorer : Several metrics from one ranking.
-    ndcg_at : Short for ``RankingScorer("ndcg", k=k)``.
+    JointScorer : Compute several metrics from one ranking.
 
     Examples
     --------
@@ -72,7 +73,7 @@ class RankingScorer(BaseEstimator):
     (3,)
     """
 
-    # `score` is what metadata routing asks for sample_weight; the estimator is no metadata.
+    # Metadata routing inspects the signature of `score`; the estimator is no metadata.
     __metadata_request__score: ClassVar[dict] = {"estimator": UNUSED}
     _parameter_constraints: ClassVar[dict] = {
         "metric": [StrOptions({*METRICS, "auc", "coverage"}), callable],
@@ -87,68 +88,71 @@ class RankingScorer(BaseEstimator):
 
     @property
     def name(self) -> str:
-        """Return what the score is called: the metric, k and the segment."""
+        """Return the name of the score, from the metric, k and the segment."""
         metric = self.metric if isinstance(self.metric, str) else getattr(self.metric, "__name__", str(self.metric))
         return f"{metric}@{self.k}" + (f"_{self.segment}" if self.segment else "")
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the score, as `score` does."""
+        """Return the score of a recommender; see `score`."""
         return self.score(estimator, X, y, sample_weight)
 
     def score(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Rank the held-out interactions and return the metric.
+        """Return the metric of a fitted recommender on held-out interactions.
 
         Parameters
         ----------
         estimator : object
-            A fitted recommender, a pipeline that ends in one, or a fitted search over one.
+            A fitted recommender, a fitted pipeline with a recommender as its last step, or a fitted search over one.
         X : {array-like, sparse matrix, DataFrame}
-            The histories, or a log for `TableRecommender`.
+            The histories, or a log for `LogRecommender`.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-            The held-out interactions. None hides a seeded share of each row of `X`.
+            The held-out interactions. If None, a seeded share of each row of `X` is held out.
         sample_weight : array-like of shape (n_users,), default=None
-            Weights >= 0 of the users in the mean.
+            Non-negative weights of the users in the mean. If None, all users have the same weight.
 
         Returns
         -------
         score : float
-            The metric's mean; nan where the segment has nothing held out.
+            The mean of the metric, nan if the segment has no held-out interactions.
 
         Raises
         ------
         ValueError
-            If nobody has a held-out interaction.
+            If no user has a held-out interaction.
 
         Warns
         -----
         LeakageWarning
-            If held-out interactions stand in the histories too.
+            If held-out interactions are part of the histories, or earlier than interactions of the same user in the
+            fitted log.
         """
         self._validate_params()
         return self.evaluate(_rank(estimator, X, y, self.k), sample_weight)
 
     def evaluate(self, ranking: HeldOutRanking, sample_weight: Any = None) -> float:
-        """Return the metric of a ranking that has been made.
+        """Return the metric of a ranking.
 
         Parameters
         ----------
         ranking : HeldOutRanking
-            From ``rank_held_out`` of a recommender, with lists of at least k items.
+            The result of ``rank_held_out`` of a recommender, with lists of at least k items.
         sample_weight : array-like of shape (n_users,), default=None
-            Weights >= 0 of the users in the mean.
+            Non-negative weights of the users in the mean. If None, all users have the same weight.
 
         Returns
         -------
         score : float
-            The metric's mean; nan where the segment has nothing held out.
+            The mean of the metric, nan if the segment has no held-out interactions.
 
         Raises
         ------
         ValueError
-            If the lists are shorter than k, or nobody has a held-out interaction.
+            If the lists are shorter than k, or if no user has a held-out interaction.
         """
         ranking = self._first_k(ranking)
         items = _items_of(self.segment, ranking)
+        if sample_weight is not None:
+            sample_weight = check_weights(sample_weight, len(ranking.recommended))
         if self.segment in USER_SEGMENTS:
             users = _users_of(self.segment, ranking)
             ranking = ranking._replace(
@@ -157,54 +161,69 @@ class RankingScorer(BaseEstimator):
                 recommended=ranking.recommended[users],
                 users=None,
             )
-            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[users]
+            sample_weight = None if sample_weight is None else sample_weight[users]
         if self.metric == "coverage":
             return _coverage(ranking, items)
         held_out = ranking.held_out if self.segment not in ITEM_SEGMENTS else _only_columns(ranking.held_out, items)
         if not held_out.shape[0] or (self.segment is not None and not held_out.nnz):
             return float("nan")
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self._measure(ranking, held_out, **weights))
+        score = self._measure(ranking, held_out, **weights)
+        if np.ndim(score):
+            raise ValueError(f"metric must return a number; {self.name} returned shape {np.shape(score)}.")
+        return float(score)
 
     def evaluate_users(self, ranking: HeldOutRanking) -> NDArray[np.float64]:
-        """Return the metric of each user of a ranking that has been made.
+        """Return the metric of each user of a ranking.
+
+        A callable metric is called with ``average=False``.
 
         Parameters
         ----------
         ranking : HeldOutRanking
-            From ``rank_held_out`` of a recommender, with lists of at least k items.
+            The result of ``rank_held_out`` of a recommender, with lists of at least k items.
 
         Returns
         -------
         values : ndarray of shape (n_users,)
-            The metric; nan for users outside the segment, or with nothing held out in it. A metric that is a callable
-            is called with ``average=False``.
+            The metric, nan for users outside of the segment and for users without held-out items in it.
 
         Raises
         ------
         ValueError
-            If the lists are shorter than k, or the metric is "coverage", which no user has alone.
+            If the lists are shorter than k, or if the metric is "coverage", which is not defined for a single user.
         """
         ranking = self._first_k(ranking)
         if self.metric == "coverage":
-            raise ValueError("coverage is of the lists of all users together; no user has one.")
+            raise ValueError("metric='coverage' is not defined for a single user: it needs the lists of all users.")
         held_out = ranking.held_out
         if self.segment in ITEM_SEGMENTS:
             held_out = _only_columns(held_out, _items_of(self.segment, ranking))
         values = np.array(self._measure(ranking, held_out, average=False), dtype=np.float64)
+        if values.shape != (len(ranking.recommended),):
+            raise ValueError(
+                f"metric must return one value per user with average=False; {self.name} returned shape {values.shape} "
+                f"for {len(ranking.recommended)} users."
+            )
         if self.segment in USER_SEGMENTS:
             values[~_users_of(self.segment, ranking)] = np.nan
         return values
 
     def _first_k(self, ranking: HeldOutRanking) -> HeldOutRanking:
         self._validate_params()
-        if ranking.recommended.shape[1] < self.k:
-            raise ValueError(f"{self.name} needs lists of {self.k} items; ranking has {ranking.recommended.shape[1]}.")
+        if not isinstance(ranking, HeldOutRanking):
+            raise TypeError(
+                "ranking must be a HeldOutRanking, such as rank_held_out of a recommender returns; got a "
+                f"{type(ranking).__name__}."
+            )
+        n = ranking.recommended.shape[1]
+        if n < self.k:
+            raise ValueError(f"{self.name} needs lists of {self.k} items; the lists of ranking have {n}.")
         return ranking._replace(recommended=ranking.recommended[:, : self.k])
 
     def _measure(self, ranking: HeldOutRanking, held_out: sparse.csr_array, **options: Any) -> Any:
         if self.metric == "auc":
-            # What is held out of another segment is not wrong either.
+            # Held-out items of other segments are no wrong recommendations.
             seen = ranking.histories + ranking.held_out
             return auc_at_k(held_out, ranking.recommended, seen=seen, **options)
         metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
@@ -212,29 +231,29 @@ class RankingScorer(BaseEstimator):
 
 
 class JointScorer(BaseEstimator):
-    """Several metrics from one ranking, as the `scoring` of a search over several metrics.
+    """Several scorers that share one ranking, for cross-validation and parameter search.
 
-    scikit-learn also takes a dict of scorers, each of which then ranks the catalog anew. This one ranks once, with the
-    longest lists that are asked for, and returns a dict.
+    With a dict of scorers, scikit-learn ranks the catalog once for each scorer. A `JointScorer` ranks it only once and
+    returns a dict of scores. The lists have the length of the largest k.
 
     Parameters
     ----------
     scorers : list of RankingScorer, or dict of str to RankingScorer
-        The metrics. Those of a list go by their names, such as "ndcg@10" or "recall@20_tail".
+        The scorers. In a list, their names are names of the metrics, such as "ndcg@10" or "recall@20_tail".
 
     See Also
     --------
-    RankingScorer : One metric.
+    RankingScorer : Compute one metric.
 
     Examples
     --------
     >>> from sklearn.model_selection import cross_validate
     >>> from skgnnrec import RidgeRecommender
     >>> from skgnnrec.datasets import make_interactions
-    >>> from skgnnrec.metrics import JointScorer, ndcg_at, recall_at
+    >>> from skgnnrec.metrics import JointScorer, RankingScorer
     >>> X = make_interactions(100, 40, random_state=0).interactions
-    >>> scoring = JointScorer([ndcg_at(10), recall_at(20), recall_at(20, segment="tail")])
-    >>> sorted(cross_validate(RidgeRecommender(), X, cv=3, scoring=scoring))[2:]
+    >>> scorers = [RankingScorer("ndcg"), RankingScorer("recall", k=20), RankingScorer("recall", k=20, segment="tail")]
+    >>> sorted(cross_validate(RidgeRecommender(), X, cv=3, scoring=JointScorer(scorers)))[2:]
     ['test_ndcg@10', 'test_recall@20', 'test_recall@20_tail']
     """
 
@@ -245,73 +264,75 @@ class JointScorer(BaseEstimator):
         self.scorers = scorers
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
-        """Return the scores, as `score` does."""
+        """Return the scores of a recommender; see `score`."""
         return self.score(estimator, X, y, sample_weight)
 
     def score(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
-        """Rank the held-out interactions once and return every metric.
+        """Return the metrics of a fitted recommender on held-out interactions.
 
         Parameters
         ----------
         estimator : object
-            A fitted recommender, a pipeline that ends in one, or a fitted search over one.
+            A fitted recommender, a fitted pipeline with a recommender as its last step, or a fitted search over one.
         X : {array-like, sparse matrix, DataFrame}
-            The histories, or a log for `TableRecommender`.
+            The histories, or a log for `LogRecommender`.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-            The held-out interactions. None hides a seeded share of each row of `X`.
+            The held-out interactions. If None, a seeded share of each row of `X` is held out.
         sample_weight : array-like of shape (n_users,), default=None
-            Weights >= 0 of the users in the mean.
+            Non-negative weights of the users in the mean. If None, all users have the same weight.
 
         Returns
         -------
         scores : dict of str to float
-            Each metric by its name.
+            The metrics by name.
 
         Raises
         ------
         ValueError
-            If nobody has a held-out interaction, or if two scorers go by one name.
+            If no user has a held-out interaction, or if two scorers have the same name.
 
         Warns
         -----
         LeakageWarning
-            If held-out interactions stand in the histories too.
+            If held-out interactions are part of the histories, or earlier than interactions of the same user in the
+            fitted log.
         """
         ranking = _rank(estimator, X, y, self.longest_k)
         return {name: scorer.evaluate(ranking, sample_weight) for name, scorer in self._named().items()}
 
     def evaluate_users(self, ranking: HeldOutRanking) -> dict[str, NDArray[np.float64]]:
-        """Return every metric of each user of a ranking that has been made.
+        """Return the metrics of each user of a ranking.
 
         Parameters
         ----------
         ranking : HeldOutRanking
-            From ``rank_held_out`` of a recommender, with lists of at least `longest_k` items.
+            The result of ``rank_held_out`` of a recommender, with lists of at least `longest_k` items.
 
         Returns
         -------
         values : dict of str to ndarray of shape (n_users,)
-            Each metric by its name, nan where `RankingScorer.evaluate_users` says so.
+            The metrics by name, as `RankingScorer.evaluate_users` returns them.
         """
         return {name: scorer.evaluate_users(ranking) for name, scorer in self._named().items()}
 
     @property
     def longest_k(self) -> int:
-        """Return the length of the longest lists that are asked for."""
+        """Return the largest k of the scorers."""
         return max(scorer.k for scorer in self._named().values())
 
     def _named(self) -> dict[str, RankingScorer]:
         self._validate_params()
         is_named = isinstance(self.scorers, Mapping)
         scorers = list(self.scorers.values() if is_named else self.scorers)
-        strangers = [type(scorer).__name__ for scorer in scorers if not isinstance(scorer, RankingScorer)]
-        if strangers or not scorers:
-            raise ValueError(f"scorers must hold RankingScorers, such as ndcg_at(10); got {strangers or 'none'}.")
+        others = [type(scorer).__name__ for scorer in scorers if not isinstance(scorer, RankingScorer)]
+        if others or not scorers:
+            found = others or "none"
+            raise ValueError(f"scorers must hold RankingScorers, such as RankingScorer('ndcg', k=10); got {found}.")
         for scorer in scorers:
             scorer._validate_params()
         names = list(self.scorers) if is_named else [scorer.name for scorer in scorers]
         if len(set(names)) < len(names):
-            raise ValueError(f"scorers must differ in name, or be a dict of names; got {names}.")
+            raise ValueError(f"scorers must have different names, or be a dict with names as keys; got {names}.")
         return dict(zip(names, scorers, strict=True))
 
 
@@ -322,7 +343,7 @@ def _rank(estimator: Any, X: Any, y: Any, k: int) -> HeldOutRanking:
 
 
 def _items_of(segment: str | None, ranking: HeldOutRanking) -> NDArray[np.bool_]:
-    """Mark the items of a segment among those that the recommender knows, and those held out that it does not."""
+    """Return a mask of the items of a segment, over all columns of the ranking."""
     counts = np.zeros(max(ranking.held_out.shape[1], len(ranking.item_counts)))
     counts[: len(ranking.item_counts)] = ranking.item_counts
     if segment == "cold":
@@ -334,7 +355,7 @@ def _items_of(segment: str | None, ranking: HeldOutRanking) -> NDArray[np.bool_]
     descending = np.sort(counts)[::-1]
     before = np.cumsum(descending) - descending
     least = descending[before < HEAD_SHARE * counts.sum()].min(initial=np.inf)
-    # Items that tie with the least popular of the head belong to it: their order must not matter.
+    # Items as popular as the least popular item of the head belong to the head, so that their order does not matter.
     return counts >= least if segment == "head" else (counts > 0) & (counts < least)
 
 
@@ -346,14 +367,14 @@ def _users_of(segment: str | None, ranking: HeldOutRanking) -> NDArray[np.bool_]
 
 
 def _only_columns(X: sparse.csr_array, kept: NDArray[np.bool_]) -> sparse.csr_array:
-    """Return X with the entries of some columns only, in its shape."""
+    """Return X with zeros in all other columns."""
     inside = kept[X.indices]
     indptr = np.append(0, np.cumsum(inside))[X.indptr]
     return sparse.csr_array((X.data[inside], X.indices[inside], indptr), shape=X.shape)
 
 
 def _coverage(ranking: HeldOutRanking, items: NDArray[np.bool_]) -> float:
-    """Return the share of the marked items of the catalog that are recommended to someone."""
+    """Return the share of the items of a segment that are recommended to at least one user."""
     items = items[: len(ranking.item_counts)]
     shown = np.unique(ranking.recommended[ranking.recommended != PADDING])
     return float(items[shown].sum() / items.sum()) if items.any() else float("nan")

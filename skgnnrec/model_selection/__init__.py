@@ -1,9 +1,8 @@
-"""Splits that hold out interactions, for use with scikit-learn's own searches, and the comparison of recommenders.
+"""Splits that hold out interactions for the searches of scikit-learn, and the comparison of recommenders.
 
-Matrices are split into a past and a future, `X` and `y`, by `split_interactions`. Logs, tables of one interaction a
-row, are split by their rows: at random, by user or by item with scikit-learn's own splitters, by time with
-`RollingWindows` and `LeaveLastOut`. `check_leakage` warns of splits that let a recommender learn from what it is
-scored on.
+`split_interactions` splits a matrix into the past `X` and the future `y`. Logs, which have one interaction a row, are
+split by rows: at random, by user or by item with the splitters of scikit-learn, by time with `RollingWindows` and
+`LeaveLastOut`. `check_leakage` warns of splits in which a recommender learns from what it is scored on.
 """
 
 from skgnnrec.model_selection._bootstrap import paired_bootstrap

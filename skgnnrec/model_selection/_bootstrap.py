@@ -1,4 +1,4 @@
-"""Paired bootstrap over users: how sure a mean is, and a difference of two."""
+"""Paired bootstrap over users: confidence intervals and p-values of means and differences."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -12,9 +12,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skgnnrec._device import map_in_threads
+from skgnnrec.interactions import column_labels
+from skgnnrec.model_selection._labels import refuse_lazy_tables
 
 BLOCK_COUNTS = 1 << 22  # numbers in one block of resampled counts
-ROUNDING = 1e-12  # relative: differences below it are the rounding of sums
+ROUNDING = 1e-12  # relative; smaller differences are rounding errors of sums
 
 BOOTSTRAP_CONSTRAINTS = {
     "n_resamples": [Interval(Integral, 1, None, closed="left")],
@@ -25,15 +27,15 @@ BOOTSTRAP_CONSTRAINTS = {
 
 
 class Resampled(NamedTuple):
-    """Means over users, and over resampled users, of recommenders and of squared differences of pairs."""
+    """Means of recommenders and of squared differences of pairs, over all users and over resampled users."""
 
     pairs: list[tuple[int, int]]
-    means: NDArray[np.float64]  # (n_resamples + 1, n_recommenders), the users themselves first
+    means: NDArray[np.float64]  # (n_resamples + 1, n_recommenders), first those over all users
     squares: NDArray[np.float64]  # (n_resamples + 1, n_pairs)
-    n_differing: NDArray[np.int64]  # (n_pairs,), users who have not the same value with both
+    n_differing: NDArray[np.int64]  # (n_pairs,), the number of users with different values
 
 
-@validate_params({"values": [Mapping, pd.DataFrame], **BOOTSTRAP_CONSTRAINTS}, prefer_skip_nested_validation=True)
+@validate_params(BOOTSTRAP_CONSTRAINTS, prefer_skip_nested_validation=True)
 def paired_bootstrap(
     values: Any,
     *,
@@ -42,49 +44,50 @@ def paired_bootstrap(
     correction: str | None = "holm",
     random_state: Any = 0,
 ) -> pd.DataFrame:
-    """Compare each pair of recommenders on the same users.
+    """Compute confidence intervals and p-values of the differences of recommenders over the same users.
 
-    Users are drawn with replacement, the same ones for all recommenders. The interval of a difference of means is that
-    of its quantiles over the draws (percentile bootstrap [1]_). The p-value is that of the two-sided test of no
-    difference by the studentised statistic t = d̄ / s, with d̄ the mean and s the standard deviation of the users'
-    differences: the share of draws b, and of the data themselves, with ``|d̄_b - d̄| / s_b >= |t|`` [2]_. It is never
-    below ``2 ** (1 - n)``, the smallest that a randomisation test of n users who differ could give: a bootstrap of a
-    handful of users knows no doubt.
+    Users are drawn with replacement, the same users for all recommenders. The confidence interval of a difference of
+    means consists of its quantiles over the draws (percentile bootstrap [1]_). The p-value belongs to the two-sided
+    test of no difference with the studentised statistic t = d̄ / s, where d̄ is the mean and s the standard deviation of
+    the differences of users: it is the share of draws b, including the data themselves, with
+    ``|d̄_b - d̄| / s_b >= |t|`` [2]_. For few users the bootstrap underestimates the p-value. It is therefore at least
+    ``2 ** (1 - n)``, the smallest p-value of a randomisation test, where n is the number of users with a difference.
 
     Parameters
     ----------
     values : DataFrame or dict of str to array-like of shape (n_users,)
-        A column for each recommender: the metric of each user, as ``average=False`` returns it. Users with a nan in any
-        column are left out.
+        The metric of each user, one column per recommender, as metrics return it with ``average=False``. Users with nan
+        in any column are left out.
     n_resamples : int, default=9999
-        Number of draws of all users. The smallest p-value is ``1 / (n_resamples + 1)``.
+        The number of draws of all users. The smallest possible p-value is ``1 / (n_resamples + 1)``.
     confidence_level : float, default=0.95
-        Of the intervals, in (0, 1). Each holds for itself, not for all at once.
+        The level of each confidence interval, in (0, 1), without correction for the number of pairs.
     correction : {"holm"} or None, default="holm"
-        How p-values are corrected for the number of pairs: Holm's step-down procedure [3]_ keeps the probability of any
-        false finding among all pairs below the level it is compared with, whatever their dependence. None leaves
-        them as they are.
+        The correction of p-values for the number of pairs. Holm's step-down procedure [3]_ bounds the probability of
+        any false finding among all pairs, whatever their dependence. If None, p-values are not corrected.
     random_state : int, RandomState instance or None, default=0
-        Seed of the draws.
+        The seed of the draws.
 
     Returns
     -------
     pairs : DataFrame of shape (n_pairs, 5)
-        A row for each pair, in the order of the columns. `difference` (first less second), its interval from `low` to
-        `high`, `p_value` and `p_corrected`.
+        One row per pair, in the order of the columns: `difference` (first minus second), its confidence interval from
+        `low` to `high`, `p_value` and `p_corrected`.
 
     Raises
     ------
+    TypeError
+        If `values` is not a table.
     ValueError
-        If fewer than two recommenders or no user is left.
+        If `values` has fewer than two columns, if it is not finite, or if all users are left out.
 
     See Also
     --------
-    compare_recommenders : Fits, measures and compares.
+    compare_recommenders : Fit, measure and compare recommenders.
 
     Notes
     -----
-    The same seed gives the same bits, at any number of threads.
+    The same seed gives the same bits with any number of threads.
 
     References
     ----------
@@ -104,24 +107,33 @@ def paired_bootstrap(
     """
     table = check_values(values)
     if table.shape[1] < 2:
-        raise ValueError(f"values must have a column for each of two or more recommenders; got {list(table.columns)}.")
+        raise ValueError(f"values must have two or more columns, one per recommender; got {list(table.columns)}.")
     resampled = resample(table.to_numpy(), n_resamples, random_state)
     return pair_table(resampled, list(table.columns), confidence_level, correction)
 
 
 def check_values(values: Any) -> pd.DataFrame:
-    """Return the values of the users that have one in every column."""
-    table = pd.DataFrame(values).astype(np.float64)
+    """Return the values of users that have one in every column."""
+    refuse_lazy_tables(values=values)
+    if not isinstance(values, Mapping | pd.DataFrame):
+        labels = column_labels(values)
+        if labels is None:
+            raise TypeError(f"values must be a DataFrame or a dict of columns; got a {type(values).__name__}.")
+        values = {label: np.asarray(values[label]) for label in labels}
+    try:
+        table = pd.DataFrame(values).astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"values must have numeric columns of the same length; pandas says: {error}") from error
     kept = table.dropna()
     if not len(kept):
-        raise ValueError(f"values must hold a user with a value in every column; got none among {len(table)}.")
+        raise ValueError(f"values must have a user with a value in every column; got none among {len(table)} users.")
     if not np.isfinite(kept.to_numpy()).all():
-        raise ValueError("values must be finite, or nan where a user has none; got infinite ones.")
+        raise ValueError("values must be finite or nan; got infinity.")
     return kept
 
 
 def resample(values: NDArray[np.float64], n_resamples: int, random_state: Any) -> Resampled:
-    """Draw all users with replacement, again and again, and take the means."""
+    """Return the means over all users and over `n_resamples` draws of users with replacement."""
     n_users, n_columns = values.shape
     pairs = list(combinations(range(n_columns), 2))
     squares = [np.square(values[:, a] - values[:, b]) for a, b in pairs]
@@ -143,14 +155,14 @@ def resample(values: NDArray[np.float64], n_resamples: int, random_state: Any) -
 
 
 def intervals(draws: NDArray[np.float64], confidence_level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lower and upper quantiles of each column."""
+    """Return the lower and upper ends of the confidence interval of each column."""
     low, high = np.quantile(draws, [(1 - confidence_level) / 2, (1 + confidence_level) / 2], axis=0)
     return low, high
 
 
 def pair_table(resampled: Resampled, names: list[Any], confidence_level: float, correction: str | None) -> pd.DataFrame:
-    """Return the differences of all pairs with their intervals and p-values."""
-    first, second = np.array(resampled.pairs, dtype=np.intp).reshape(-1, 2).T  # none where there is one recommender
+    """Return the differences of all pairs with their confidence intervals and p-values."""
+    first, second = np.array(resampled.pairs, dtype=np.intp).reshape(-1, 2).T
     differences = resampled.means[:, first] - resampled.means[:, second]  # (n_resamples + 1, n_pairs)
     low, high = intervals(differences[1:], confidence_level)
     p_values = np.maximum(_p_values(differences, resampled.squares), 2.0 ** (1 - np.maximum(resampled.n_differing, 1)))
@@ -174,7 +186,7 @@ def _p_values(differences: NDArray[np.float64], squares: NDArray[np.float64]) ->
     distance[distance <= ROUNDING * np.sqrt(squares[0])] = 0
     variance = squares - differences**2
     variance[variance <= ROUNDING * squares] = 0
-    # A draw in which all users differ alike says nothing of the spread: it counts as far out, unless it is at the mean.
+    # A draw without spread counts as extreme, unless it has the mean of the data.
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(distance > 0, distance / np.sqrt(variance), 0)
     return np.asarray((statistic >= (1 - ROUNDING) * statistic[0]).mean(axis=0))

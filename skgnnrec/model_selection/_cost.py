@@ -1,4 +1,4 @@
-"""What a recommender costs: seconds, and bytes of memory."""
+"""The cost of a recommender in seconds and in bytes of memory."""
 
 import gc
 import pickle
@@ -12,7 +12,7 @@ RESET_PEAK = "5"  # see proc_pid_clear_refs(5)
 
 
 class Cost(NamedTuple):
-    """One fit, and one call for recommendations."""
+    """The cost of one fit and of one call for recommendations."""
 
     fit_s: float
     recommend_s: float
@@ -21,12 +21,7 @@ class Cost(NamedTuple):
 
 
 class Stopwatch:
-    """Measures a fit and what follows it.
-
-    The peak is the process's largest resident memory since the start, less what was resident at the start. The
-    system keeps it (VmHWM), so that no moment is missed; only Linux does, elsewhere it is nan. Memory that was
-    freed before the start but kept by the process may be used again unseen.
-    """
+    """Measures the time of two laps, the fit and the recommendations, and the peak of memory."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -38,13 +33,14 @@ class Stopwatch:
 
     def stop(self, model: Any) -> Cost:
         """Return the costs of the first two laps."""
+        # The kernel keeps the peak, so no moment is missed. Memory that was freed but not returned can be used unseen.
         peak = float("nan") if self._resident is None else _read_status("VmHWM") - self._resident
         start, fitted, recommended = self._times
         return Cost(fitted - start, recommended - fitted, peak, pickled_bytes(model))
 
 
 def pickled_bytes(model: Any) -> float:
-    """Return the size of the model's pickle, without making one in memory; nan where it has none."""
+    """Return the size of the pickle of a model without storing it; nan if it cannot be pickled."""
     counter = _Counter()
     try:
         pickle.dump(model, counter, protocol=pickle.HIGHEST_PROTOCOL)
@@ -63,7 +59,7 @@ class _Counter:
 
 
 def _reset_peak() -> int | None:
-    """Set the peak back to what is resident, and return that; None where the system cannot."""
+    """Reset the peak to the resident memory and return it; None if the system has no such peak."""
     try:
         CLEAR_REFS.write_text(RESET_PEAK, encoding="ascii")
         return _read_status("VmRSS")

@@ -1,71 +1,72 @@
-"""The guard against splits that leak."""
+"""Check a split for interactions that are learned too early."""
 
 import warnings
 from numbers import Integral
 from typing import Any, NamedTuple
 
+import narwhals as nw
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-from skgnnrec._holdout import row_of_each
-from skgnnrec._validation import check_interactions
 from skgnnrec.exceptions import LeakageWarning
-from skgnnrec.model_selection._log_splitters import read_column, read_times
+from skgnnrec.interactions import Times, Vocabulary, check_interactions, column_labels, read_table, row_of_each
+from skgnnrec.model_selection._labels import refuse_lazy_tables, require_same_labels
+from skgnnrec.model_selection._log_splitters import read_log_times
 from skgnnrec.model_selection._split_interactions import times_of
 
 _COLUMN = [str, Interval(Integral, 0, None, closed="left"), None]
 
 
-@validate_params(
-    {
-        "train": ["array-like", "sparse matrix"],
-        "test": ["array-like", "sparse matrix"],
-        "user": _COLUMN,
-        "item": _COLUMN,
-        "timestamp": [str, Interval(Integral, 0, None, closed="left"), "array-like", "sparse matrix", None],
-        "order": [StrOptions({"global", "user"})],
-    },
-    prefer_skip_nested_validation=True,
-)
+CONSTRAINTS = {
+    "user": _COLUMN,
+    "item": _COLUMN,
+    "timestamp": [str, Interval(Integral, 0, None, closed="left"), "array-like", "sparse matrix", None],
+    "order": [StrOptions({"global", "user"})],
+}
+
+
 def check_leakage(
     train: Any, test: Any, *, user: Any = None, item: Any = None, timestamp: Any = None, order: str = "global"
 ) -> dict[str, int]:
-    """Warn where a split lets a recommender learn from what it is scored on, or from the time after it.
+    """Count held-out interactions that a recommender learns from or that precede what it learns from.
 
-    Two leaks are looked for, in two matrices or in two logs: interactions that are held out and learned from, and
-    held-out interactions that happened before something that is learned from. The second one makes a test easier than
-    life, where the future is not known; splits at random, of users, and of each user's last interaction have it [1]_.
+    The two parts of a split are two matrices or two logs. A held-out interaction that is also in the training part can
+    be memorised. A held-out interaction that is earlier than a training interaction makes the test easier than real
+    use, in which the future is unknown. Random splits, splits by user and splits that hold out the last interaction of
+    each user have this second leak [1]_.
 
     Parameters
     ----------
     train : {array-like, sparse matrix, DataFrame}
-        What the recommender learns from: a matrix, users × items, or a log.
+        The training part: a matrix of shape (n_users, n_items), or a log.
     test : {array-like, sparse matrix, DataFrame}
-        What it is scored on: a matrix of the same shape, or a log of the same columns.
+        The held-out part: a matrix of the same shape, or a log with the same columns. The rows and columns of two
+        DataFrames must have the same labels in the same order.
     user : str or int, default=None
-        For logs: the column of the users, a name in a DataFrame or a position. None says that these are matrices.
+        For logs, the column of the users: a name in a DataFrame, or a position. If None, the parts are matrices.
     item : str or int, default=None
-        For logs: the column of the items.
+        For logs, the column of the items.
     timestamp : str, int or {array-like, sparse matrix} of shape (n_users, n_items), default=None
-        The column of the times of logs, or for matrices the time of each interaction of either part. None does not look
-        at time.
+        For logs, the column of the times. For matrices, the time of each interaction in either part. If None, times are
+        not compared.
     order : {"global", "user"}, default="global"
-        Whether a held-out interaction must be no earlier than all interactions that are learned from, or than those of
-        its user only.
+        Whether held-out interactions are compared with the latest training interaction of all users, or with that of
+        the same user.
 
     Returns
     -------
     counts : dict of str to int
-        How many interactions are held out (``n_held_out``), learned from as well (``n_shared``), and earlier than what
-        is learned from (``n_early``; left out without times). In logs with times, an item that a user takes up again
-        later is not shared.
+        The number of held-out interactions (``n_held_out``), of those that are in the training part (``n_shared``), and
+        of those that are earlier than a training interaction (``n_early``; only with times). In logs with times,
+        interactions of one user and item at different times are different interactions.
 
     Raises
     ------
+    TypeError
+        If a table is lazy.
     ValueError
-        If the parts do not have the same form, or if columns or times are missing.
+        If the parts differ in shape or labels, or if columns or times are missing.
 
     Warns
     -----
@@ -74,8 +75,8 @@ def check_leakage(
 
     See Also
     --------
-    split_interactions : ``hold_out="future"`` has neither leak.
-    RollingWindows : Nor has this, for logs.
+    split_interactions : Split a matrix; ``hold_out="future"`` has neither leak.
+    RollingWindows : Split a log in time, without either leak.
 
     References
     ----------
@@ -92,11 +93,14 @@ def check_leakage(
     >>> X_past, y_future = split_interactions(X, hold_out="future", test_size=1, timestamps=years)
     >>> check_leakage(X_past, y_future, timestamp=years)
     {'n_held_out': 1, 'n_shared': 0, 'n_early': 0}
-    >>> with warnings.catch_warnings(record=True) as caught:  # the fit must not see the future
+    >>> with warnings.catch_warnings(record=True) as caught:  # X contains the future
     ...     counts = check_leakage(X, y_future)
     >>> counts, len(caught)
     ({'n_held_out': 1, 'n_shared': 1}, 1)
     """
+    given = {"user": user, "item": item, "timestamp": timestamp, "order": order}
+    refuse_lazy_tables(train=train, test=test, timestamp=timestamp)  # before they are taken for a wrong type
+    validate_parameter_constraints(CONSTRAINTS, given, caller_name="check_leakage")
     if (user is None) != (item is None):
         raise ValueError(f"user and item must be given together, for logs; got user={user!r} and item={item!r}.")
     if user is None:
@@ -107,65 +111,97 @@ def check_leakage(
     n_shared = int(np.isin(held_out.keys, events.keys).sum())
     counts = {"n_held_out": n_held_out, "n_shared": n_shared}
     if n_shared:
-        _warn(f"The split leaks: {n_shared} of {n_held_out} held-out interactions are learned from as well.")
+        _warn(f"The split leaks: {n_shared} of {n_held_out} held-out interactions are in the training part too.")
     if events.times is None or held_out.times is None:
         return counts
     n_early = _count_early(events, held_out, order)
     if n_early:
-        whose = "the latest interaction" if order == "global" else "one of the same user"
-        _warn(
-            f"The split leaks the future: {n_early} of {n_held_out} held-out interactions are earlier than {whose} "
-            "that is learned from."
-        )
+        latest = "the latest training interaction" if order == "global" else "a training interaction of the same user"
+        _warn(f"The split leaks the future: {n_early} of {n_held_out} held-out interactions are earlier than {latest}.")
     return {**counts, "n_early": n_early}
 
 
 class _Events(NamedTuple):
     users: NDArray[np.int64]
-    keys: NDArray[np.int64]  # what makes an interaction the same in both parts
+    keys: NDArray[np.int64]  # equal for the same interaction in both parts
     times: NDArray[Any] | None
 
 
 def _read_matrices(train: Any, test: Any, timestamps: Any) -> list[_Events]:
-    hint = "Of logs, name the columns: user=..., item=..."
-    frames = [part for part in (train, test) if isinstance(part, pd.DataFrame)]
-    if not all(pd.api.types.is_numeric_dtype(dtype) for frame in frames for dtype in frame.dtypes):
-        raise ValueError(f"train and test must be matrices of numbers, users by items. {hint}")
+    hint = "For logs, name the columns: user=..., item=..."
+    for name, part in (("train", train), ("test", test)):
+        if column_labels(part) is not None and not _is_numeric(part):
+            raise ValueError(f"{name} must be a matrix of numbers, users by items; got other columns. {hint}")
     if np.shape(train) != np.shape(test):
-        raise ValueError(f"train and test must have the same shape; got {np.shape(train)} and {np.shape(test)}. {hint}")
-    parts = [check_interactions(part, input_name=name) for part, name in ((train, "train"), (test, "test"))]
+        raise ValueError(f"test must have the shape of train, {np.shape(train)}; got {np.shape(test)}. {hint}")
+    require_same_labels(train, test, "train", "test")
     events = []
-    for part in parts:
-        users = row_of_each(part)
-        times = None if timestamps is None else times_of(part, timestamps)
-        events.append(_Events(users, users * part.shape[1] + part.indices, times))
+    for name, part in (("train", train), ("test", test)):
+        X = check_interactions(part, input_name=name)
+        if timestamps is not None:
+            require_same_labels(part, timestamps, name, "timestamp")
+        users = row_of_each(X)
+        times = None if timestamps is None else times_of(X, timestamps, "timestamp")
+        events.append(_Events(users, users * X.shape[1] + X.indices, times))
     return events
+
+
+def _is_numeric(table: Any) -> bool:
+    if hasattr(table, "iloc"):
+        return all(getattr(dtype, "kind", "O") in "biuf" for dtype in table.dtypes)
+    frame = nw.from_native(table, pass_through=True)
+    dtypes = frame.schema.values() if isinstance(frame, nw.DataFrame) else ()
+    return all(dtype.is_numeric() or dtype == nw.Boolean for dtype in dtypes)
 
 
 def _read_logs(train: Any, test: Any, user: Any, item: Any, timestamp: Any) -> list[_Events]:
     if not (timestamp is None or isinstance(timestamp, str | int)):
-        raise ValueError(f"timestamp must be the column of the times of the logs; got {type(timestamp).__name__}.")
-    n_train = len(train)
-    users, items = (_codes(train, test, name, role) for name, role in ((user, "user"), (item, "item")))
+        raise ValueError(
+            f"timestamp must be a column of the logs, by name or position; got a {type(timestamp).__name__}."
+        )
+    tables = [read_table(part, input_name=name) for part, name in ((train, "train"), (test, "test"))]
+    n_train = len(tables[0])
+    users, items = (_codes(tables, name, role) for name, role in ((user, "user"), (item, "item")))
     keys, times = users * (items.max() + 1) + items, None
     if timestamp is not None:
-        times = np.concatenate([read_times(part, timestamp).values for part in (train, test)])
+        times = _in_one_unit([read_log_times(table, timestamp) for table in tables], timestamp)
         moments = np.unique(times, return_inverse=True)[1]
         keys = np.unique(keys, return_inverse=True)[1] * (moments.max() + 1) + moments
     halves = (slice(None, n_train), slice(n_train, None))
     return [_Events(users[half], keys[half], None if times is None else times[half]) for half in halves]
 
 
-def _codes(train: Any, test: Any, name: Any, role: str) -> NDArray[np.int64]:
-    """Return a number for each id of a column of both parts, one after the other."""
-    ids = [read_column(part, name, role).to_numpy(dtype=object) for part in (train, test)]
-    codes: NDArray[np.int64] = pd.factorize(np.concatenate(ids))[0].astype(np.int64)
-    return codes
+def _in_one_unit(parts: list[Times], timestamp: Any) -> NDArray[Any]:
+    """Return the times of both logs, one after the other, in the finer of their units."""
+    units = [part.unit for part in parts]
+    if units[0] == units[1]:
+        return np.concatenate([part.values for part in parts])
+    if None in units:
+        kinds = " and ".join("numbers" if unit is None else "datetimes" for unit in units)
+        raise ValueError(f"timestamp={timestamp!r} must be of one kind in train and test; got {kinds}.")
+    moments = [part.values.view(f"M8[{part.unit}]") for part in parts]
+    finer = np.result_type(*moments)
+    for name, part in zip(("train", "test"), moments, strict=True):
+        if (part.astype(finer).astype(part.dtype) != part).any():
+            raise ValueError(
+                f"timestamp={timestamp!r} of {name} has times that {finer} cannot hold; convert train and test to one "
+                "unit of time."
+            )
+    return np.concatenate([part.astype(finer) for part in moments])
+
+
+def _codes(tables: list[Any], name: Any, role: str) -> NDArray[np.int64]:
+    """Return an integer for each id of a column, for both logs one after the other."""
+    (first, codes), later = Vocabulary.of(tables[0].ids(name, role)), tables[1].ids(name, role)
+    found = first.positions(later)
+    new = found < 0
+    found[new] = len(first) + Vocabulary.of(later[new])[1]
+    return np.concatenate([codes, found])
 
 
 def _count_early(events: _Events, held_out: _Events, order: str) -> int:
-    """Count held-out events before the latest one that is learned from, of anyone or of their user."""
-    assert events.times is not None and held_out.times is not None  # noqa: PT018  one promise of the caller
+    """Count held-out events before the latest training event, of all users or of the same user."""
+    assert events.times is not None and held_out.times is not None  # noqa: PT018  both or none have times
     if not len(events.times):
         return 0
     if order == "global":
@@ -178,4 +214,4 @@ def _count_early(events: _Events, held_out: _Events, order: str) -> int:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, LeakageWarning, stacklevel=4)  # at the call of check_leakage, above its validation
+    warnings.warn(message, LeakageWarning, stacklevel=3)  # at the call of check_leakage

@@ -1,28 +1,31 @@
-"""Splitters of logs by time: one row an interaction, in any order."""
+"""Splitters of logs by time."""
 
 from collections.abc import Iterator
-from datetime import timedelta
-from numbers import Integral, Real
-from typing import Any, NamedTuple
+from fractions import Fraction
+from math import floor
+from numbers import Integral
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
-NANOSECONDS = 10**9  # of a second
+from skgnnrec.interactions import SPAN, Table, Times, Vocabulary, read_table, read_times
 
 _COLUMN = [str, Interval(Integral, 0, None, closed="left")]
-_DURATION = [timedelta, np.timedelta64, str, Interval(Real, 0, None, closed="neither"), None]
+EDGE = 1e-9  # of a window: floating-point times that are so near to an edge are at the edge
+SPACINGS = 4  # between floating-point numbers of the size of the times: the rounding error of a difference of times
+SIMPLE = 10**6  # largest denominator of a number such as 0.1, which no float is exactly
 
 
 class RollingWindows(BaseCrossValidator):
-    """Windows of time that roll over a log: learn from what came before a window, be scored on what happened in it.
+    """Split a log into consecutive windows of time, each with the interactions before it as training data.
 
-    The test windows are the last `n_splits` spans of length `test_size`, one after the other, up to the last
-    interaction; each trains on the interactions before it. Unlike `TimeSeriesSplit`, which cuts by the number of rows,
-    windows are spans of time, and the rows may be in any order.
+    The test windows are the last `n_splits` spans of length `test_size`, up to the last interaction. Each window
+    contains its end and not its beginning, so every interaction of the whole span is in exactly one window. The
+    training data of a window are the earlier interactions. Unlike windows of `TimeSeriesSplit`, which have the same
+    number of rows, these windows have the same length in time, and the rows can be in any order.
 
     Parameters
     ----------
@@ -31,23 +34,23 @@ class RollingWindows(BaseCrossValidator):
     n_splits : int, default=5
         The number of windows.
     test_size : float, timedelta or str, default=None
-        The length of a test window: a number in the unit of numeric times, in seconds where times are datetimes; or
-        anything `pandas.Timedelta` takes, such as "7D", for datetimes. None divides the time of the log by
-        ``n_splits + 1``.
+        The length of a test window. A number is in the unit of numeric times, and in seconds if times are datetimes.
+        For datetimes it can be anything that `pandas.Timedelta` takes, such as "7D". If None, it is the time between
+        the first and the last interaction, divided by ``n_splits + 1``.
     train_size : float, timedelta or str, default=None
-        The length of the training window before each test window. None trains on all of the past.
+        The length of the training window before each test window. If None, all earlier interactions are training data.
     gap : float, timedelta or str, default=None
-        Time between training and test window that is left out, for example because answers arrive late.
+        The length of the time between training and test window, which is left out. If None, there is no gap.
 
     Raises
     ------
     ValueError
-        From `split`, if a window is empty, or if the column is not there or holds no times.
+        From `split`, if a training or test window is empty, or if the column is absent or has no times.
 
     See Also
     --------
-    LeaveLastOut : Holds out each user's last interactions.
-    split_interactions : Splits a matrix in time.
+    LeaveLastOut : Hold out the last interactions of each user.
+    split_interactions : Split a matrix, at random or by time.
 
     Examples
     --------
@@ -72,9 +75,9 @@ class RollingWindows(BaseCrossValidator):
         constraints = {
             "timestamp": _COLUMN,
             "n_splits": [Interval(Integral, 1, None, closed="left")],
-            "test_size": _DURATION,
-            "train_size": _DURATION,
-            "gap": _DURATION,
+            "test_size": SPAN,
+            "train_size": SPAN,
+            "gap": SPAN,
         }
         given = {name: value for name, value in locals().items() if name in constraints}
         validate_parameter_constraints(constraints, given, caller_name="RollingWindows")
@@ -85,12 +88,12 @@ class RollingWindows(BaseCrossValidator):
         self.gap = gap
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the rows before each window and those in it, the earliest window first.
+        """Yield the rows before each window and the rows in it, for the earliest window first.
 
         Parameters
         ----------
         X : {DataFrame, array-like} of shape (n_interactions, n_columns)
-            The log.
+            The log: a table of pandas, polars or pyarrow, a dict of columns, an array or a list of rows.
         y : object, default=None
             Ignored.
         groups : object, default=None
@@ -98,26 +101,35 @@ class RollingWindows(BaseCrossValidator):
 
         Yields
         ------
-        train : ndarray
-            Positions of the rows to learn from.
-        test : ndarray
-            Positions of the rows to be scored on.
+        train : ndarray of shape (n_train,)
+            The positions of the training rows.
+        test : ndarray of shape (n_test,)
+            The positions of the test rows.
         """
-        times = read_times(X, self.timestamp)
-        ages = times.values.max() - times.values  # exact for integers; the last interaction has age 0
-        length = times.duration("test_size", self.test_size) or ages.max() / (self.n_splits + 1)
-        reach = times.duration("train_size", self.train_size) or np.inf
-        gap = times.duration("gap", self.gap) or 0
+        column, times = _read_times(read_table(X), self.timestamp)
+        last, first = _exact(times.values.max()), _exact(times.values.min())
+        length, reach, gap = (
+            _simplify(times.span(name, getattr(self, name))) for name in ("test_size", "train_size", "gap")
+        )
+        if length is None:
+            length = (last - first) / (self.n_splits + 1)
+        tolerance = _tolerance(column, length)
+
+        def until(moment: Fraction) -> NDArray[np.bool_]:
+            return times.values <= _bound(moment + tolerance, is_exact=times.values.dtype.kind == "i")
+
         for window in range(self.n_splits):
-            start = (self.n_splits - window) * length
-            train = np.flatnonzero((ages >= start + gap) & (ages < start + gap + reach))
-            test = np.flatnonzero((ages < start) & (ages >= start - length))
-            for part, rows in (("train", train), ("test", test)):
+            start = last - (self.n_splits - window) * length
+            is_train = until(start - (gap or 0))
+            if reach is not None:
+                is_train &= ~until(start - (gap or 0) - reach)
+            train, test = np.flatnonzero(is_train), np.flatnonzero(until(start + length) & ~until(start))
+            for part, rows in (("training", train), ("test", test)):
                 if not len(rows):
                     raise ValueError(
-                        f"No interaction is in the {part} part of window {window} of {self.n_splits}. The log spans "
-                        f"{ages.max() / times.unit:g}{times.unit_name}, a window {length / times.unit:g}: use fewer or "
-                        "shorter windows."
+                        f"The {part} part of window {window} of {self.n_splits} has no interaction. The log spans "
+                        f"{times.describe(last - first)}, a window {times.describe(length)}: use fewer windows or "
+                        "another test_size, train_size or gap."
                     )
             yield train, test
 
@@ -144,11 +156,11 @@ class RollingWindows(BaseCrossValidator):
 class LeaveLastOut(BaseCrossValidator):
     """Hold out the last interactions of each user of a log.
 
-    There is one split: the last `n_last` rows of each user, by time, are the test part, though never all of a user's;
-    of rows at one time, the lower one is the later. A matrix is split so by
+    There is one split. The last `n_last` rows of each user by time are test rows, but at least one row of each user is
+    a training row. Of the rows of a user with the same time, the lowest row of the table is the last. For a matrix, use
     ``split_interactions(X, hold_out="last", test_size=1, timestamps=...)``.
 
-    Users stand at different points in time: what one did yesterday may tell what another did last year.
+    The test rows of some users are earlier than training rows of others, so a recommender can learn from the future.
     `RollingWindows` has no such leak.
 
     Parameters
@@ -158,12 +170,12 @@ class LeaveLastOut(BaseCrossValidator):
     timestamp : str or int
         The column of the times, datetimes or numbers.
     n_last : int, default=1
-        The number of interactions to hold out of each user's.
+        The number of interactions to hold out per user.
 
     See Also
     --------
-    RollingWindows : Holds out what happened in windows of time.
-    check_leakage : Counts what is held out but earlier than what is learned from.
+    RollingWindows : Hold out windows of time.
+    check_leakage : Count held-out interactions that are earlier than training interactions.
 
     Examples
     --------
@@ -184,12 +196,12 @@ class LeaveLastOut(BaseCrossValidator):
         self.n_last = n_last
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the earlier rows of all users and their last ones, once.
+        """Yield one split: the earlier rows of all users and their last rows.
 
         Parameters
         ----------
         X : {DataFrame, array-like} of shape (n_interactions, n_columns)
-            The log.
+            The log: a table of pandas, polars or pyarrow, a dict of columns, an array or a list of rows.
         y : object, default=None
             Ignored.
         groups : object, default=None
@@ -197,21 +209,20 @@ class LeaveLastOut(BaseCrossValidator):
 
         Yields
         ------
-        train : ndarray
-            Positions of the rows to learn from.
-        test : ndarray
-            Positions of the rows to be scored on.
+        train : ndarray of shape (n_train,)
+            The positions of the training rows.
+        test : ndarray of shape (n_test,)
+            The positions of the test rows.
         """
-        users = pd.factorize(read_column(X, self.user, "user").to_numpy())[0]
-        order = np.lexsort((read_times(X, self.timestamp).values, users))
+        table = read_table(X)
+        _, users = Vocabulary.of(table.ids(self.user, "user"))
+        order = np.lexsort((read_log_times(table, self.timestamp).values, users))
         counts = np.bincount(users)
-        ends = np.cumsum(counts)
         n_held_out = np.minimum(self.n_last, counts - 1)
         if not n_held_out.any():
-            raise ValueError(f"X has no user with two interactions, of {len(counts)} users: nothing can be held out.")
-        sorted_users = users[order]
+            raise ValueError(f"X must have a user with two or more interactions; got none among {len(counts)} users.")
         is_last = np.empty(len(users), dtype=bool)
-        is_last[order] = np.arange(len(users)) >= (ends - n_held_out)[sorted_users]
+        is_last[order] = np.arange(len(users)) >= (np.cumsum(counts) - n_held_out)[users[order]]
         yield np.flatnonzero(~is_last), np.flatnonzero(is_last)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
@@ -234,50 +245,43 @@ class LeaveLastOut(BaseCrossValidator):
         return 1
 
 
-class Times(NamedTuple):
-    """Times as numbers."""
-
-    values: NDArray[Any]
-    unit: int  # of these numbers in what users give durations in
-    unit_name: str
-
-    def duration(self, name: str, given: Any) -> float | None:
-        """Return a duration in the unit of the values."""
-        if given is None:
-            return None
-        if isinstance(given, Real) and not isinstance(given, np.timedelta64):
-            return float(given) * self.unit
-        if self.unit == 1:
-            raise ValueError(f"{name} must be a number where times are numbers; got {given!r}.")
-        try:
-            length = pd.Timedelta(given).as_unit("ns").value
-        except ValueError as error:
-            raise ValueError(f'{name} must be a time span such as "7D"; got {given!r}.') from error
-        if length <= 0:
-            raise ValueError(f"{name} must be positive; got {given!r}.")
-        return float(length)
+def read_log_times(table: Table, timestamp: str | int) -> Times:
+    """Return the times of the rows of a log."""
+    return _read_times(table, timestamp)[1]
 
 
-def read_times(X: Any, name: str | int) -> Times:
-    """Return the times of a log's rows: nanoseconds where they are datetimes."""
-    column = read_column(X, name, "timestamp")
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            column = column.dt.tz_convert(None)
-        return Times(column.to_numpy().astype("datetime64[ns]").astype(np.int64), NANOSECONDS, " seconds")
-    if column.dtype.kind not in "iuf":
-        raise ValueError(f"timestamp={name!r} must hold datetimes or numbers; its dtype is {column.dtype}.")
-    return Times(column.to_numpy().astype(np.float64 if column.dtype.kind == "f" else np.int64), 1, "")
+def _read_times(table: Table, timestamp: str | int) -> tuple[NDArray[Any], Times]:
+    """Return the column of the times as it came, and the times."""
+    column = table.values(timestamp, "timestamp")
+    return column, read_times(column, f"The column timestamp={timestamp!r} of {table.input_name}")
 
 
-def read_column(X: Any, name: str | int, role: str) -> pd.Series:
-    """Return a column of a log without missing values, by name or by position."""
-    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X)
-    if not len(frame):
-        raise ValueError("X must have at least one row, an interaction; got none.")
-    found = frame.get(name) if isinstance(name, str) else (frame.iloc[:, name] if name < frame.shape[1] else None)
-    if not isinstance(found, pd.Series):
-        raise ValueError(f"{role}={name!r} must be one column of X; it has {list(frame.columns)[:20]}.")
-    if found.isna().any():
-        raise ValueError(f"{role}={name!r} is missing (NaN) in {int(found.isna().sum())} of {len(found)} rows.")
-    return found.infer_objects() if found.dtype == object else found
+def _exact(time: Any) -> Fraction:
+    return Fraction(time.item())
+
+
+def _simplify(span: Fraction | None) -> Fraction | None:
+    """Return the simple fraction that a float stands for: 1/10 for 0.1."""
+    if span is None:
+        return None
+    simple = span.limit_denominator(SIMPLE)
+    return simple if abs(simple - span) <= span * Fraction(2) ** -50 else span
+
+
+def _tolerance(column: NDArray[Any], length: Fraction) -> Fraction:
+    """Return by how much a time at an edge may be later than the edge because it was rounded."""
+    if column.dtype.kind != "f":
+        return Fraction(0)
+    largest = np.abs(column).max()
+    spacing = largest - np.nextafter(largest, largest.dtype.type(0))
+    return max(length * Fraction(EDGE), SPACINGS * _exact(spacing))
+
+
+def _bound(moment: Fraction, *, is_exact: bool) -> float:
+    """Return a moment as a number that times can be compared with."""
+    if is_exact:
+        return floor(moment)
+    try:
+        return float(moment)
+    except OverflowError:
+        return -np.inf if moment < 0 else np.inf

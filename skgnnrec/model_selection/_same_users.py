@@ -1,4 +1,4 @@
-"""The splitter for held-out interactions of users who are all in the training data."""
+"""The splitter for held-out interactions of users of the training data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,24 +8,25 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import _num_samples
 
+from skgnnrec._memory import check_memory
+
 
 class SameUsers(BaseCrossValidator):
-    """Train and test on all rows: the split is not between users but between `X` and `y`.
+    """Use all rows as training and as test data, for held-out interactions in `y`.
 
-    Recommenders ignore `y` in `fit`, so interactions that are held out can ride along as `y`: each candidate
-    of a search learns from the past of all users, `X`, and is scored on what they did next, `y`. There is one
-    split, in which every row is in both parts. Estimators that learn from `y` would be scored on what they
-    learned.
+    Recommenders ignore `y` in `fit`, so held-out interactions can be passed as `y`. Each candidate of a search learns
+    from the past `X` of all users and is scored on their future `y`. There is one split. Do not use it with estimators
+    that learn from `y`: they would be scored on their training data.
 
     See Also
     --------
-    split_interactions : Makes the pair of matrices.
+    split_interactions : Split interactions into `X` and `y`.
 
     Notes
     -----
-    The searches of scikit-learn take a sparse `y`; ``cross_validate`` and ``cross_val_score`` of version 1.9 take dense
-    ones only, or the position of one held-out item per user. ``GridSearchCV(rec, {}, cv=SameUsers())`` evaluates
-    ``rec`` as it is with a sparse `y`.
+    The searches of scikit-learn take a sparse `y`. In version 1.9, ``cross_validate`` and ``cross_val_score`` take only
+    a dense `y` or the position of one held-out item per user. ``GridSearchCV(rec, {}, cv=SameUsers())`` evaluates
+    ``rec`` with a sparse `y` and without changes of its parameters.
 
     Examples
     --------
@@ -39,12 +40,12 @@ class SameUsers(BaseCrossValidator):
     """
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the positions of all rows, as train and as test, once.
+        """Yield one split, with all rows in both parts.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_users, n_items)
-            The histories; only their number is used.
+            The histories. Only the number of rows is used.
         y : object, default=None
             Ignored.
         groups : object, default=None
@@ -53,11 +54,18 @@ class SameUsers(BaseCrossValidator):
         Yields
         ------
         train : ndarray of shape (n_users,)
-            Positions of all rows.
+            The positions of all rows.
         test : ndarray of shape (n_users,)
-            Positions of all rows.
+            The positions of all rows.
+
+        Raises
+        ------
+        MemoryLimitError
+            If the machine cannot hold the positions.
         """
         n_users = _num_samples(X)
+        needed = 2 * np.dtype(np.intp).itemsize * n_users
+        check_memory(needed, f"The split of {n_users} users", "Number users from 0 without gaps.")
         yield np.arange(n_users), np.arange(n_users)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:

@@ -1,33 +1,36 @@
-"""Splitting interactions into the past to learn from and the future to be scored on."""
+"""Split a matrix of interactions into training and held-out interactions."""
 
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
 
-from skgnnrec._holdout import (
+from skgnnrec.interactions import (
+    check_indices,
+    check_interactions,
+    describe_type,
     hold_out_cold_items,
     hold_out_future,
     hold_out_last,
     hold_out_share,
+    labelled_as,
+    read_table,
     row_of_each,
 )
-from skgnnrec._recommended import named_as
-from skgnnrec._validation import check_indices, check_interactions
+from skgnnrec.model_selection._labels import refuse_lazy_tables, require_same_labels
 
 
 @validate_params(
     {
-        "X": ["array-like", "sparse matrix"],
         "hold_out": [StrOptions({"random", "last", "future", "cold_items"})],
         "test_size": [
             Interval(RealNotInt, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "timestamps": ["array-like", "sparse matrix", None],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
@@ -40,47 +43,51 @@ def split_interactions(
     timestamps: Any = None,
     random_state: Any = None,
 ) -> tuple[Any, Any]:
-    """Split a matrix of interactions into the past and a future to predict.
+    """Split a matrix of interactions into the past and the future.
 
-    Both parts keep all users and all items, and add up to `X`. With ``cv=SameUsers()`` they serve as ``X``
+    Both parts have all users and all items, and their sum is `X`. Together with ``cv=SameUsers()`` they are the ``X``
     and ``y`` of any search.
 
     Parameters
     ----------
-    X : {array-like, sparse matrix} of shape (n_users, n_items)
-        Interactions, finite and >= 0; zero means none.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+        The interactions, finite and >= 0; zero means no interaction.
     hold_out : {"random", "last", "future", "cold_items"}, default="random"
-        What the future is made of:
+        The interactions of the future:
 
-        - "random": interactions drawn from each user with two or more, never all of a user's;
-        - "last": the latest interactions of each such user; ``test_size=1`` is the leave-last-out of the literature;
-        - "future": whatever came after one moment, the same for all users, as in real use; users and items that first
-          appear later have an empty past;
-        - "cold_items": all interactions of items drawn at random, so that they are new.
+        - "random": random interactions of each user with two or more, but never all of a user;
+        - "last": the latest interactions of each such user; ``test_size=1`` is the leave-last-out protocol;
+        - "future": all interactions after one moment that is the same for all users, as in real use. Users and items
+          that first appear after this moment have no past;
+        - "cold_items": all interactions of random items, which are new items then.
 
     test_size : float in (0, 1) or int >= 1, default=0.2
-        Share or number of what is held out: interactions of each user for "random" and "last" (at least one,
-        at most all but one), of all interactions for "future", of the items with interactions for
-        "cold_items".
-    timestamps : {array-like, sparse matrix} of shape (n_users, n_items) or None, default=None
-        For "last" and "future": the time of each interaction in `X`, for example in nanoseconds (int64);
-        stored zeros are times. Times of other cells are ignored. Note that scipy sums duplicates when it
-        builds a matrix: reduce the log to one time per user and item first.
+        The share or number of held-out interactions: of each user for "random" and "last" (at least one, at most all
+        but one), of all interactions for "future". For "cold_items", the share or number of items among those with
+        interactions.
+    timestamps : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items) or None, default=None
+        The time of each interaction in `X`, a number or a datetime, for "last" and "future". Stored zeros are times.
+        Times of cells without interaction are ignored. If `X` and `timestamps` are DataFrames, they must have the same
+        labels in the same order. SciPy sums duplicates when it builds a matrix, so reduce a log to one time per user
+        and item first.
     random_state : int, RandomState instance or None, default=None
-        Seed for "random" and "cold_items".
+        The seed for "random" and "cold_items".
 
     Returns
     -------
-    X_past : csr_array or DataFrame of float32 of shape (n_users, n_items)
-        The interactions to fit on; a DataFrame, with its names, where `X` is one.
-    y_future : csr_array or DataFrame of float32 of shape (n_users, n_items)
-        The interactions to score on.
+    X_past : csr_array or DataFrame of shape (n_users, n_items), float32
+        The interactions to fit on. The result is a DataFrame with the same labels if `X` is a DataFrame, with sparse
+        columns if all columns of `X` are sparse.
+    y_future : csr_array or DataFrame of shape (n_users, n_items), float32
+        The held-out interactions.
 
     Raises
     ------
+    TypeError
+        If a table is lazy.
     ValueError
-        If `X` is not finite and >= 0, if timestamps are missing where they are needed, or if nothing would
-        remain on one side of the split.
+        If `X` is not finite and >= 0, if times are missing, if the labels of `X` and `timestamps` differ, or if one
+        part would be empty.
 
     Warns
     -----
@@ -89,15 +96,15 @@ def split_interactions(
 
     See Also
     --------
-    SameUsers : The splitter that hands the pair to a search.
+    SameUsers : The splitter that passes both parts to a search.
+    check_leakage : Check a split for leaks.
 
     Notes
     -----
-    A user's draw under "random" depends on the seed and on the user's interactions only, not on the order of
-    the rows (but for users whose rows are equal, who draw in order of appearance). Interactions at one time
-    are not divided by "future": those at the time of the cut all stay in the past. A value that sums up several
-    events, such as a count, may know of events after the cut: build `X` from the events before it instead.
-    Under "last", the higher column counts as the later one.
+    The random interactions of a user depend on the seed and on the interactions of the user, but not on the order of
+    the rows. (Users with equal rows draw in order of appearance.) "future" never divides interactions with the same
+    time: those at the moment of the cut belong to the past. A value that counts several events can contain events after
+    the cut, so build `X` from events before it. For "last", the higher of two columns with the same time is the later.
 
     Examples
     --------
@@ -113,36 +120,45 @@ def split_interactions(
     array([[0., 1., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    refuse_lazy_tables(X=X, timestamps=timestamps)
     interactions = check_interactions(X)
     if hold_out == "random":
         parts = hold_out_share(interactions, test_size, random_state)
     elif hold_out == "cold_items":
         parts = hold_out_cold_items(interactions, test_size, random_state)
     elif timestamps is None:
-        raise ValueError(f"timestamps must be given with hold_out={hold_out!r}; got None.")
+        raise ValueError(f"hold_out={hold_out!r} requires timestamps; got None.")
     else:
+        require_same_labels(X, timestamps, "X", "timestamps")
         hold_out_latest = hold_out_last if hold_out == "last" else hold_out_future
         parts = hold_out_latest(interactions, times_of(interactions, timestamps), test_size)
-    past, future = (named_as(X, part) for part in parts)
+    past, future = (labelled_as(X, part) for part in parts)
     return past, future
 
 
-def times_of(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:
+def times_of(X: sparse.csr_array, timestamps: Any, name: str = "timestamps") -> NDArray[Any]:
     """Return the time of each stored value of `X`, in the order of ``X.data``."""
     if not sparse.issparse(timestamps):
         timestamps = np.asarray(timestamps)
     if timestamps.shape != X.shape:
-        raise ValueError(f"timestamps must have the shape of X, {X.shape}; got {timestamps.shape}.")
-    is_sparse = sparse.issparse(timestamps)
-    times = _look_up_times(X, timestamps) if is_sparse else timestamps[row_of_each(X), X.indices]
+        raise ValueError(f"{name} must have the shape of X, {X.shape}; got {timestamps.shape}.")
+    if sparse.issparse(timestamps):
+        times = _look_up_times(X, timestamps, name)
+    else:
+        times = timestamps[row_of_each(X), X.indices]
+    if times.dtype.kind == "O":
+        _check_none_missing(X, pd.isna(times), name)
+        times = read_table({name: times}, input_name=name).values(name, name) if len(times) else times.astype(float)
     if times.dtype.kind not in "iufM":
-        raise ValueError(f"timestamps must be numbers or datetimes; got dtype {times.dtype}.")
-    _check_none_missing(X, ~np.isfinite(times))
+        kind = describe_type(times)
+        hint = " Convert strings first, for example with pandas.to_datetime." if kind == "str" else ""
+        raise ValueError(f"{name} must have numbers or datetimes; got values of type {kind}.{hint}")
+    _check_none_missing(X, ~np.isfinite(times), name)
     return times
 
 
-def _look_up_times(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:
-    entries = sparse.coo_array(check_indices(timestamps, "timestamps"))
+def _look_up_times(X: sparse.csr_array, timestamps: Any, name: str) -> NDArray[Any]:
+    entries = sparse.coo_array(check_indices(timestamps, name))
     n_items = X.shape[1]
     keys = entries.coords[0].astype(np.int64) * n_items + entries.coords[1]
     ascending = np.argsort(keys, kind="stable")
@@ -151,19 +167,19 @@ def _look_up_times(X: sparse.csr_array, timestamps: Any) -> NDArray[Any]:
     if len(twice):
         row, column = divmod(int(keys[twice[0]]), n_items)
         raise ValueError(
-            f"timestamps must hold one time per user and item; got several in row {row}, column {column}. "
-            "Keep the latest of each, for example."
+            f"{name} must have one time per user and item; got several in row {row}, column {column}. Keep one of "
+            "them, for example the latest."
         )
     wanted = row_of_each(X) * n_items + X.indices
     places = np.searchsorted(keys, wanted)
-    _check_none_missing(X, np.append(keys, -1)[places] != wanted)
+    _check_none_missing(X, np.append(keys, -1)[places] != wanted, name)
     return entries.data[ascending[places]]
 
 
-def _check_none_missing(X: sparse.csr_array, is_missing: NDArray[np.bool_]) -> None:
+def _check_none_missing(X: sparse.csr_array, is_missing: NDArray[np.bool_], name: str) -> None:
     if is_missing.any():
         first = np.argmax(is_missing)
         raise ValueError(
-            f"timestamps must hold a finite time for each interaction of X; got none for {is_missing.sum()} "
-            f"of {X.nnz}, the first in row {row_of_each(X)[first]}, column {X.indices[first]}."
+            f"{name} must have a finite time for each interaction of X; got none for {is_missing.sum()} of {X.nnz}, "
+            f"the first in row {row_of_each(X)[first]}, column {X.indices[first]}."
         )

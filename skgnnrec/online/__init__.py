@@ -1,6 +1,7 @@
-"""Experiments on live traffic: who sees what, how many users it takes, and what the logs already tell.
+"""Online experiments: assignment of users, sample sizes, interleaving and off-policy evaluation.
 
-Nothing here needs a recommender: users and items are ids, lists are tables of items, logs are arrays.
+The functions need no recommender. Users and items are ids, recommendation lists are arrays of items, and logs are
+arrays with one row per recommendation.
 """
 
 from skgnnrec.online._buckets import assign_buckets

@@ -1,4 +1,4 @@
-"""Which variant of an experiment a user sees: a hash, so that nothing has to be stored."""
+"""Assignment of users to the variants of an experiment by a hash."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,28 +9,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import validate_params
 
-RESOLUTION = 53  # bits of a hash that a float64 in [0, 1) holds exactly
+from skgnnrec.interactions import as_ids
+
+RESOLUTION = 53  # bits of a hash that a float64 in [0, 1) represents exactly
 
 
 @validate_params(
     {"users": ["array-like"], "experiment": [str], "shares": [Mapping]}, prefer_skip_nested_validation=True
 )
 def assign_buckets(users: ArrayLike, *, experiment: str, shares: Mapping[str, float]) -> NDArray[Any]:
-    """Assign users to the variants of an experiment, the same way every time and on every machine.
+    """Assign users to the variants of an experiment by a hash of their ids.
 
-    The name of the experiment and the user's id are hashed to a point of [0, 1) (BLAKE2b), which the shares divide
-    in the order of the variants' names [1]_. Nothing is stored or drawn: a user who comes back sees the same variant,
-    and another experiment, with another name, divides the same users independently.
+    The name of the experiment and the id of the user are hashed (BLAKE2b) to a number in [0, 1). The shares divide this
+    interval in the order of the names of the variants [1]_. The assignment needs no storage and no random numbers: a
+    user always receives the same variant, on all machines. Experiments with different names are independent.
 
     Parameters
     ----------
     users : array-like of str or int of shape (n_users,)
-        Ids of the users. An integer and its decimal string are the same id.
+        The ids of the users. An integer and its decimal string are the same id.
     experiment : str
-        Name of the experiment. Choose a new one for every experiment, or its groups will be those of an earlier one.
+        The name of the experiment. Choose a new name for each experiment. Otherwise, the groups are those of an earlier
+        experiment.
     shares : dict of str to float
-        Share of the users of each variant, each >= 0, in sum 1. Changing the shares moves users: start a new
-        experiment instead.
+        The share of the users of each variant. The shares are non-negative and sum to 1. Start a new experiment to
+        change them, because new shares move users between variants.
 
     Returns
     -------
@@ -40,9 +43,10 @@ def assign_buckets(users: ArrayLike, *, experiment: str, shares: Mapping[str, fl
     Raises
     ------
     TypeError
-        If an id is neither a string nor an integer: 7 would become "7.0" where a missing id made the column float.
+        If an id is neither a string nor an integer. Floats are refused because a column of integers with missing values
+        becomes a column of floats, where 7 is 7.0.
     ValueError
-        If the shares are not numbers >= 0 whose sum is 1.
+        If `users` has no order or not one dimension, or if the shares are not non-negative numbers with the sum 1.
 
     References
     ----------
@@ -57,13 +61,13 @@ def assign_buckets(users: ArrayLike, *, experiment: str, shares: Mapping[str, fl
     array(['popularity', 'popularity', 'ridge'], dtype='<U10')
     """
     names, bounds = _check_shares(shares)
-    ids = users if isinstance(users, list | tuple) else np.asarray(users).tolist()
+    ids = as_ids(users, "users", missing_ok=True).tolist()
     points = np.array([_point(experiment, _as_text(user, i)) for i, user in enumerate(ids)], dtype=np.float64)
     return np.array(names)[np.searchsorted(bounds, points, side="right")]
 
 
 def _check_shares(shares: Mapping[str, float]) -> tuple[list[str], NDArray[np.float64]]:
-    """Return the names of the variants that have a share, and the upper bounds of all but the last."""
+    """Return the names of the variants with a positive share, and the upper bounds of all but the last."""
     for name, share in shares.items():
         if not isinstance(name, str) or not isinstance(share, Real) or not share >= 0:
             raise ValueError(f"shares must map names to numbers >= 0; got {name!r}: {share!r}.")
@@ -85,7 +89,7 @@ def _as_text(user: Any, position: int) -> str:
 
 
 def _point(experiment: str, user: str) -> float:
-    # The length keeps experiment "a" with user "bc" apart from experiment "ab" with user "c".
+    # The length distinguishes experiment "a" with user "bc" from experiment "ab" with user "c".
     text = f"{len(experiment)}:{experiment}{user}".encode("utf-8", "surrogatepass")
     digest = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
     return float((digest >> (64 - RESOLUTION)) / 2**RESOLUTION)

@@ -1,5 +1,7 @@
-"""Two rankings in one list: whose items are taken tells which one users prefer."""
+"""Team-draft interleaving: compare two rankings within one list."""
 
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -10,28 +12,33 @@ from scipy.stats import binomtest
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from skgnnrec._memory import check_memory
+from skgnnrec.interactions import Vocabulary, as_ids
+from skgnnrec.online._columns import read_numbers, user_codes
+
 PADDING = -1
+BYTES_PER_PLACE = 40  # of a merged list: its ids, positions and teams
 
 
 class InterleavingResult(NamedTuple):
-    """Which of two interleaved rankings users preferred.
+    """Result of a test between two interleaved rankings.
 
     Parameters
     ----------
     wins_a : int
-        Users who took more of the items that a contributed.
+        The number of users with more credit for ranking a.
     wins_b : int
-        Users who took more of the items that b contributed.
+        The number of users with more credit for ranking b.
     ties : int
-        Users who took equally many of both, or none.
+        The number of users with equal credit for both rankings.
     share_b : float
-        ``wins_b / (wins_a + wins_b)``, between 0 and 1; nan without a decided user.
+        ``wins_b / (wins_a + wins_b)``, between 0 and 1, or nan if all users are ties.
     low : float
-        Lower end of the interval of `share_b` (Clopper-Pearson).
+        The lower end of the confidence interval of `share_b` (Clopper-Pearson).
     high : float
-        Its upper end.
+        The upper end of the confidence interval.
     p_value : float
-        Probability of a share at least as far from 1/2 if users had no preference (two-sided sign test).
+        The p-value of the two-sided sign test of equal preference.
 
     Examples
     --------
@@ -62,40 +69,43 @@ class InterleavingResult(NamedTuple):
 def interleave(
     ranking_a: ArrayLike, ranking_b: ArrayLike, n: int | None = None, *, random_state: Any = None
 ) -> tuple[NDArray[Any], NDArray[np.int8]]:
-    """Merge two rankings for each user by team draft.
+    """Merge two rankings for each user by team-draft interleaving.
 
-    In each round a coin decides which ranking goes first; each then adds its best item that is not in the list yet, and
-    the item counts for it [1]_. A ranking without items left passes.
+    In each round, a random draw decides which ranking chooses first. Then each ranking adds its best item that is not
+    in the list yet, and receives the credit for this item [1]_. A ranking without remaining items adds nothing.
 
-    Two rankings are the scope. Of more, let `assign_buckets` give each user a pair, and test each pair on its users.
+    To compare more than two rankings, assign a pair of rankings to each user with `assign_buckets`, and test each pair
+    on its users.
 
     Parameters
     ----------
     ranking_a : array-like of shape (n_users, n_a)
-        Items for each user, best first, as `recommend` returns them: ids or positions, padded with -1 or None.
+        The recommended items of each user, best first, as ids or positions. Shorter lists are padded as in the result
+        of `recommend`: with None, or with -1. In a ranking that is padded with None, -1 is an item.
     ranking_b : array-like of shape (n_users, n_b)
-        The same from another recommender.
+        The recommended items of another recommender, in the same form.
     n : int, default=None
-        Length of the merged lists; None takes that of the longer ranking.
+        The length of the merged lists. If None, it is the length of the longer ranking.
     random_state : int, RandomState instance or None, default=None
-        Seed of the coins. None tosses new ones on every call, as serving one user at a time needs it: one seed for all
-        of them would let the same ranking go first each time.
+        The seed of the draws. Use None to serve one user per call: with a fixed seed, the same ranking would always
+        choose first.
 
     Returns
     -------
     items : ndarray of shape (n_users, n)
-        The merged lists; padded as the rankings are, where both are exhausted.
+        The merged lists. If both rankings have no remaining items, the list is padded with -1 for integer ids and with
+        None for other ids, as in the result of `recommend`.
     teams : ndarray of int8 of shape (n_users, n)
-        Who contributed the item: 0 for a, 1 for b, -1 for padding. To be logged with the list.
+        The ranking that receives the credit for each item: 0 for a, 1 for b, -1 for padding. Log it with the list.
 
     Raises
     ------
     ValueError
-        If the rankings are not tables with the same number of rows, or hold an item twice in a row.
+        If the rankings are not tables with the same number of rows, or if a row has an item twice.
 
     See Also
     --------
-    interleaving_test : What users' choices say.
+    interleaving_test : Test which ranking the users prefer.
 
     References
     ----------
@@ -111,46 +121,47 @@ def interleave(
     >>> teams
     array([[0, 1, 1]], dtype=int8)
     """
-    rankings, ids = _encode(_as_table(ranking_a, "ranking_a"), _as_table(ranking_b, "ranking_b"))
+    rankings, vocabulary = _read_rankings(ranking_a, ranking_b)
     n_users = len(rankings[0])
     n = n or max(ranking.shape[1] for ranking in rankings)
+    check_memory(BYTES_PER_PLACE * n_users * n, f"A list of n={n} items for each of {n_users} users", "Reduce n.")
     merged = np.full((n_users, n), PADDING, dtype=np.int64)
     teams = np.full((n_users, n), PADDING, dtype=np.int8)
     coins = check_random_state(random_state).randint(2, size=(n_users, -(-n // 2)))
     n_picked = np.zeros((n_users, 2), dtype=np.int64)
     for place in range(n):
-        behind = np.sign(n_picked[:, 0] - n_picked[:, 1])  # 1 where b has fewer, 0 where a round begins
-        turn = np.where(behind == 0, coins[:, place // 2], (behind > 0).astype(np.int64))
-        picks = np.stack([_best_left(ranking, merged[:, :place]) for ranking in rankings])  # (2, n_users)
+        lead = n_picked[:, 0] - n_picked[:, 1]  # of ranking a; 0 at the start of a round
+        turn = np.where(lead == 0, coins[:, place // 2], (lead > 0).astype(np.int64))
+        picks = np.stack([_best_remaining(ranking, merged[:, :place]) for ranking in rankings])  # (2, n_users)
         rows = np.arange(n_users)
         turn = np.where(picks[turn, rows] == PADDING, 1 - turn, turn)
         merged[:, place] = picks[turn, rows]
         is_item = merged[:, place] != PADDING
         teams[is_item, place] = turn[is_item]
         n_picked[rows[is_item], turn[is_item]] += 1
-    return ids[merged], teams
+    return vocabulary.names(merged), teams
 
 
 @validate_params({"teams": ["array-like"], "clicks": ["array-like"]}, prefer_skip_nested_validation=True)
 def interleaving_credit(teams: ArrayLike, clicks: ArrayLike) -> NDArray[np.float64]:
-    """Credit each ranking with what users did with the items it contributed.
+    """Compute the credit of two interleaved rankings from the clicks of the users.
 
     Parameters
     ----------
     teams : array-like of int of shape (n_lists, n)
-        Who contributed each item, from `interleave`: 0, 1, or -1 for padding.
+        The ranking of each item, as `interleave` returns it: 0, 1, or -1 for padding.
     clicks : array-like of shape (n_lists, n)
-        What the user did with the item, >= 0: 1 for a click, or what it was worth.
+        The non-negative value of each item for the user, such as 1 for a click or the revenue of a purchase.
 
     Returns
     -------
     credit : ndarray of shape (n_lists, 2)
-        The sum of `clicks` over the items of a, and of b.
+        The sum of `clicks` over the items of ranking a, and over the items of ranking b.
 
     Raises
     ------
     ValueError
-        If the two are not tables of one shape, or hold other values.
+        If `teams` and `clicks` have different shapes or invalid values.
 
     Examples
     --------
@@ -158,14 +169,16 @@ def interleaving_credit(teams: ArrayLike, clicks: ArrayLike) -> NDArray[np.float
     >>> interleaving_credit([[0, 1, 1]], [[0, 1, 1]])
     array([[0., 2.]])
     """
-    team, click = np.asarray(teams), np.asarray(clicks, dtype=np.float64)
-    if team.ndim != 2 or team.shape != click.shape:
-        raise ValueError(f"teams and clicks must be tables of one shape; got {team.shape} and {click.shape}.")
+    team = read_numbers(teams, "teams", "(n_lists, n)", n_dimensions=2)
+    click = read_numbers(clicks, "clicks", "(n_lists, n)", n_dimensions=2)
+    if team.shape != click.shape:
+        raise ValueError(f"teams and clicks must have the same shape; got {team.shape} and {click.shape}.")
     if not np.isin(team, (PADDING, 0, 1)).all():
-        raise ValueError(f"teams must hold 0, 1 or {PADDING}; got {np.setdiff1d(team, (PADDING, 0, 1))[:5].tolist()}.")
-    if not (np.isfinite(click) & (click >= 0)).all():
-        raise ValueError("clicks must be finite and >= 0; got other values.")
-    return np.stack([(click * (team == side)).sum(axis=1) for side in (0, 1)], axis=1)
+        raise ValueError(f"teams must hold 0, 1 or {PADDING}; got {np.setdiff1d(team, (PADDING, 0, 1))[0]:g}.")
+    if (click < 0).any():
+        raise ValueError(f"clicks must be >= 0; got {click.min():g}.")
+    with np.errstate(all="ignore"):
+        return np.stack([(click * (team == side)).sum(axis=1) for side in (0, 1)], axis=1)
 
 
 @validate_params(
@@ -180,33 +193,33 @@ def interleaving_credit(teams: ArrayLike, clicks: ArrayLike) -> NDArray[np.float
 def interleaving_test(
     teams: ArrayLike, clicks: ArrayLike, *, users: ArrayLike | None = None, confidence_level: float = 0.95
 ) -> InterleavingResult:
-    """Test which of two interleaved rankings users prefer.
+    """Test which of two interleaved rankings the users prefer.
 
-    A user prefers the ranking whose items collected more credit. Ties say nothing; among the other users the wins of b
-    are binomial with probability 1/2 if neither is preferred, which makes it a sign test [1]_. Interleaving finds small
-    differences with far fewer users than two groups do, as every user is her own control.
+    A user prefers the ranking with more credit. Users with equal credit for both rankings are ties and do not count.
+    Without a preference, the number of wins of b has a binomial distribution with probability 1/2, which gives a sign
+    test [1]_. Interleaving needs far fewer users than an A/B test, because each user sees both rankings.
 
     Parameters
     ----------
     teams : array-like of int of shape (n_lists, n)
-        Who contributed each item, from `interleave`.
+        The ranking of each item, as `interleave` returns it.
     clicks : array-like of shape (n_lists, n)
-        What the user did with the item, >= 0.
+        The non-negative value of each item for the user.
     users : array-like of shape (n_lists,), default=None
-        The user of each list. A user's credit is summed over her lists, as they are not independent. None: every list
-        is another user's.
+        The id of the user of each list. The credit of a user is summed over all lists of the user, because these lists
+        are not independent. If None, each list belongs to a different user.
     confidence_level : float, default=0.95
-        Of the interval of the share, in (0, 1).
+        The level of the confidence interval, in (0, 1).
 
     Returns
     -------
     result : InterleavingResult
-        Wins, ties, the share of the wins that are b's with its interval, and the p-value.
+        The wins and ties, the share of the wins of b with its confidence interval, and the p-value.
 
     Raises
     ------
     ValueError
-        If `teams` and `clicks` are not tables of one shape, or `users` has another length.
+        If `teams` and `clicks` have different shapes or invalid values, or if `users` has another length.
 
     References
     ----------
@@ -224,10 +237,8 @@ def interleaving_test(
     """
     credit = interleaving_credit(teams, clicks)
     if users is not None:
-        codes, unique = pd.factorize(np.asarray(users))
-        if len(codes) != len(credit) or (codes < 0).any():
-            raise ValueError(f"users must name the user of each of {len(credit)} lists; got {len(codes)} ids.")
-        credit = np.stack([np.bincount(codes, column, minlength=len(unique)) for column in credit.T], axis=1)
+        codes, n_users = user_codes(users, "users", len(credit))
+        credit = np.stack([np.bincount(codes, column, minlength=n_users) for column in credit.T], axis=1)
     wins_a, wins_b = (int((credit[:, side] > credit[:, 1 - side]).sum()) for side in (0, 1))
     decided = wins_a + wins_b
     ties = len(credit) - decided
@@ -240,41 +251,80 @@ def interleaving_test(
     )
 
 
-def _as_table(ranking: ArrayLike, name: str) -> NDArray[Any]:
-    table = np.asarray(ranking)
-    if table.dtype.kind == "U":
-        table = table.astype(object)
+def _read_rankings(ranking_a: Any, ranking_b: Any) -> tuple[list[NDArray[np.int64]], Vocabulary]:
+    """Return two rankings as positions of the items in a vocabulary, -1 for padding, and the vocabulary."""
+    tables = {"ranking_a": _read_table(ranking_a, "ranking_a"), "ranking_b": _read_table(ranking_b, "ranking_b")}
+    n_rows = [len(table) for table in tables.values()]
+    if n_rows[0] != n_rows[1]:
+        raise ValueError(f"ranking_a and ranking_b must have one row per user; got {n_rows[0]} and {n_rows[1]} rows.")
+    columns = {name: as_ids(table.ravel(), name, missing_ok=True) for name, table in tables.items()}
+    is_item = {name: ~_is_padding(column) for name, column in columns.items()}
+    items = [as_ids(column[is_item[name]], name) for name, column in columns.items()]
+    vocabulary, codes = Vocabulary.of(_concatenate(*items))
+    rankings = []
+    for (name, table), part in zip(tables.items(), np.split(codes, [len(items[0])]), strict=True):
+        flat = np.full(table.size, PADDING, dtype=np.int64)
+        flat[is_item[name]] = part
+        rankings.append(flat.reshape(table.shape))
+        _check_distinct(rankings[-1], vocabulary, name)
+    return rankings, vocabulary
+
+
+def _read_table(ranking: Any, name: str) -> NDArray[Any]:
+    """Return a ranking as an array of shape (n_users, n); every id keeps its value and its type."""
+    expected = f"{name} must have shape (n_users, n), n >= 1"
+    if isinstance(ranking, set | frozenset | Mapping):
+        raise ValueError(f"{expected}; got a {type(ranking).__name__}.")
+    if not isinstance(ranking, list | tuple):
+        table = np.asarray(ranking)
+    elif not all(_is_row(row) for row in ranking):
+        raise ValueError(f"{expected}; got rows of type {', '.join(sorted({type(row).__name__ for row in ranking}))}.")
+    else:
+        lengths = {len(row) for row in ranking}
+        if len(lengths) > 1:
+            raise ValueError(f"{expected}; got rows of different lengths. Pad the shorter ones with None at the end.")
+        n = max(lengths, default=0)
+        table = np.fromiter(chain.from_iterable(ranking), dtype=object, count=len(ranking) * n).reshape(len(ranking), n)
     if table.ndim != 2 or not table.shape[1]:
-        raise ValueError(f"{name} must have shape (n_users, n), n >= 1; got {table.shape}.")
+        raise ValueError(f"{expected}; got {table.shape}.")
     return table
 
 
-def _encode(a: NDArray[Any], b: NDArray[Any]) -> tuple[list[NDArray[np.int64]], NDArray[Any]]:
-    """Return both rankings as positions in one array of ids, which ends in the padding."""
-    if len(a) != len(b):
-        raise ValueError(f"ranking_a and ranking_b must have one row per user; got {len(a)} and {len(b)} rows.")
-    are_integers = a.dtype.kind in "iu" and b.dtype.kind in "iu"
-    flat = np.concatenate([a.ravel(), b.ravel()])
-    codes, ids = pd.factorize(flat)
-    if are_integers:
-        codes = np.where(flat == PADDING, PADDING, codes)
-    rankings = [part.reshape(table.shape) for part, table in zip(np.split(codes, [a.size]), (a, b), strict=True)]
-    for name, ranking in zip(("ranking_a", "ranking_b"), rankings, strict=True):
-        ordered = np.sort(ranking, axis=1)
-        twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != PADDING)
-        if twice.any():
-            row = int(np.argmax(twice.any(axis=1)))
-            item = ids[ordered[row, 1:][twice[row]]].tolist()[0]
-            raise ValueError(
-                f"{name} must name an item at most once per row; got {item!r} more than once in row {row}."
-            )
-    return rankings, np.append(ids, np.array([PADDING if are_integers else None], dtype=ids.dtype))
+def _is_row(row: Any) -> bool:
+    """Return whether a value is a sequence of ids rather than one id."""
+    return isinstance(row, Iterable) and hasattr(row, "__len__") and not isinstance(row, str | bytes | set | Mapping)
 
 
-def _best_left(ranking: NDArray[np.int64], taken: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each user's first item that is not taken, -1 where there is none."""
-    is_left = ranking != PADDING
-    for place in range(taken.shape[1]):
-        is_left &= ranking != taken[:, place, None]
-    best = ranking[np.arange(len(ranking)), np.argmax(is_left, axis=1)]
-    return np.where(is_left.any(axis=1), best, PADDING)
+def _is_padding(ids: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mark missing ids, or -1 in rankings without missing ids."""
+    is_missing = pd.isna(ids)
+    if is_missing.any() or ids.dtype.kind not in "ifO":
+        return is_missing
+    if ids.dtype == object:
+        return np.array([type(value) is int and value == PADDING for value in ids], dtype=bool)
+    return ids == PADDING
+
+
+def _concatenate(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Return the ids of two arrays in one array; the types of the ids do not change."""
+    if first.dtype == second.dtype:
+        return np.concatenate([first, second])
+    return as_ids([*first, *second], "the rankings")
+
+
+def _check_distinct(ranking: NDArray[np.int64], vocabulary: Vocabulary, name: str) -> None:
+    ascending = np.sort(ranking, axis=1)
+    is_repeated = (ascending[:, 1:] == ascending[:, :-1]) & (ascending[:, 1:] != PADDING)
+    if is_repeated.any():
+        row = int(np.argmax(is_repeated.any(axis=1)))
+        item = vocabulary.ids[ascending[row, 1:][is_repeated[row]]].tolist()[0]
+        raise ValueError(f"{name} must contain an item at most once per row; got {item!r} more than once in row {row}.")
+
+
+def _best_remaining(ranking: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first item of each user that is not chosen yet, -1 if there is none."""
+    remains = ranking != PADDING
+    for place in range(chosen.shape[1]):
+        remains &= ranking != chosen[:, place, None]
+    best = ranking[np.arange(len(ranking)), np.argmax(remains, axis=1)]
+    return np.where(remains.any(axis=1), best, PADDING)

@@ -1,18 +1,18 @@
-"""What another policy would have earned, estimated from the log of the one that ran.
+"""Off-policy evaluation: estimate the value of a target policy from the log of another policy.
 
-Every estimate is a mean, or a ratio of means, of weighted rewards; each function states its weights, and one function
-turns the influence of each row into a standard error.
+Each estimate is a mean, or a ratio of means, of weighted rewards. The standard error follows from the influence of each
+row on the estimate.
 """
 
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
+
+from skgnnrec.online._columns import read_numbers, user_codes
 
 _LOG = {
     "rewards": ["array-like"],
@@ -24,24 +24,25 @@ _LOG = {
 
 
 class PolicyValue(NamedTuple):
-    """The mean reward of a policy, as a log of another one tells it.
+    """Result of an off-policy estimate of the mean reward of a policy.
 
     Parameters
     ----------
     value : float
         The estimated mean reward, in the unit of the rewards.
     standard_error : float
-        Its standard error; nan with fewer than two rows (or groups).
+        The standard error of the estimate, nan with fewer than two rows (or groups).
     low : float
-        Lower end of the normal interval around `value`.
+        The lower end of the normal confidence interval of `value`.
     high : float
-        Its upper end.
+        The upper end of the confidence interval.
     mean_weight : float
-        Mean of the importance weights before any clipping. It should be 1 but for chance; if it is far from it, the
-        propensities are wrong, or the target policy does what the logging policy never did.
+        The mean of the importance weights before clipping. Its expected value is 1. If it is far from 1, the
+        propensities are wrong, or the target policy shows items that the logging policy never shows.
     effective_sample_size : float
-        ``(sum of weights)² / (sum of squared weights)``, of the weights that were used: how many rows of the target
-        policy's own log say as much. Where it is small, a few rows decide.
+        ``(sum of weights)² / (sum of squared weights)``, for the weights after clipping. It is the number of rows from
+        the target policy itself that would give a similar precision. If it is small, the estimate depends on a few
+        rows.
 
     Examples
     --------
@@ -60,6 +61,7 @@ class PolicyValue(NamedTuple):
 
 
 @validate_params(_LOG, prefer_skip_nested_validation=True)
+@np.errstate(all="ignore")
 def ips_value(
     rewards: ArrayLike,
     propensities: ArrayLike,
@@ -68,39 +70,40 @@ def ips_value(
     groups: ArrayLike | None = None,
     confidence_level: float = 0.95,
 ) -> PolicyValue:
-    """Inverse propensity score (IPS) estimate of a policy's mean reward.
+    """Estimate the mean reward of a target policy by inverse propensity scores (IPS).
 
-    ``mean(w * r)`` with the weights ``w = target_propensity / propensity`` [1]_: unbiased where every item the target
-    policy may show has a positive propensity, and of a variance that grows with the weights.
+    The estimate is ``mean(w * r)`` with the weights ``w = target_propensity / propensity`` [1]_. It is unbiased if each
+    item of the target policy has a positive propensity. Large weights lead to a large variance.
 
     Parameters
     ----------
     rewards : array-like of shape (n_rows,)
-        What each shown item earned: a click, a price.
+        The reward of the shown item in each row, such as a click or a price.
     propensities : array-like of shape (n_rows,)
-        The probability with which the policy that ran showed that item in that context, in (0, 1], logged at the time.
+        The probability with which the logging policy showed the item in the context of the row, in (0, 1]. Log it when
+        the item is shown.
     target_propensities : array-like of shape (n_rows,)
-        The probability with which the policy to be judged would have shown it, in [0, 1].
+        The probability with which the target policy shows the item in the context of the row, in [0, 1].
     groups : array-like of shape (n_rows,), default=None
-        The user of each row. Rows of one user are not independent: the standard error then is that of groups. None
-        takes rows as independent.
+        The user of each row, for the standard error, because the rows of a user are not independent. If None, the rows
+        are treated as independent.
     confidence_level : float, default=0.95
-        Of the interval, in (0, 1).
+        The level of the confidence interval, in (0, 1).
 
     Returns
     -------
     result : PolicyValue
-        The estimate with its standard error, interval and diagnostics.
+        The estimate with its standard error, confidence interval and diagnostics.
 
     Raises
     ------
     ValueError
-        If lengths differ, values are not finite, or a probability is out of its range.
+        If the columns have different lengths, values are not finite, or a probability is out of its range.
 
     See Also
     --------
-    snips_value : Less variance, a little bias.
-    doubly_robust_value : Less variance where rewards can be predicted.
+    snips_value : Estimate with less variance and a small bias.
+    doubly_robust_value : Estimate with less variance if a model predicts the rewards.
 
     References
     ----------
@@ -109,7 +112,8 @@ def ips_value(
 
     Examples
     --------
-    The policy that ran showed items a and b with probabilities 0.8 and 0.2; what if b were always shown?
+    The logging policy shows item a with probability 0.8 and item b with probability 0.2. The target policy always shows
+    item b.
 
     >>> from skgnnrec.online import ips_value
     >>> propensities = [0.8, 0.8, 0.8, 0.8, 0.2]
@@ -121,6 +125,7 @@ def ips_value(
 
 
 @validate_params(_LOG, prefer_skip_nested_validation=True)
+@np.errstate(all="ignore")
 def snips_value(
     rewards: ArrayLike,
     propensities: ArrayLike,
@@ -129,38 +134,39 @@ def snips_value(
     groups: ArrayLike | None = None,
     confidence_level: float = 0.95,
 ) -> PolicyValue:
-    """Self-normalised inverse propensity score (SNIPS) estimate of a policy's mean reward.
+    """Estimate the mean reward of a target policy by self-normalised inverse propensity scores (SNIPS).
 
-    ``sum(w * r) / sum(w)`` with the weights ``w = target_propensity / propensity`` [1]_. It stays within the range of
-    the rewards and does not change when a constant is added to them; its bias vanishes as 1 / n_rows. The standard
-    error is that of the linearised ratio, from the residuals ``w * (r - value) / mean(w)``.
+    The estimate is ``sum(w * r) / sum(w)`` with the weights ``w = target_propensity / propensity`` [1]_. It lies within
+    the range of the rewards. Adding a constant to the rewards adds the same constant to the estimate. The bias is of
+    order 1 / n_rows. The standard error is that of the linearised ratio, from the residuals
+    ``w * (r - value) / mean(w)``.
 
     Parameters
     ----------
     rewards : array-like of shape (n_rows,)
-        What each shown item earned.
+        The reward of the shown item in each row.
     propensities : array-like of shape (n_rows,)
-        The probability with which the policy that ran showed that item in that context, in (0, 1].
+        The probability with which the logging policy showed the item in the context of the row, in (0, 1].
     target_propensities : array-like of shape (n_rows,)
-        The probability with which the policy to be judged would have shown it, in [0, 1].
+        The probability with which the target policy shows the item in the context of the row, in [0, 1].
     groups : array-like of shape (n_rows,), default=None
-        The user of each row, for the standard error. None takes rows as independent.
+        The user of each row, for the standard error. If None, the rows are treated as independent.
     confidence_level : float, default=0.95
-        Of the interval, in (0, 1).
+        The level of the confidence interval, in (0, 1).
 
     Returns
     -------
     result : PolicyValue
-        The estimate with its standard error, interval and diagnostics; all nan where every weight is 0.
+        The estimate with its standard error, confidence interval and diagnostics. They are nan if all weights are 0.
 
     Raises
     ------
     ValueError
-        If lengths differ, values are not finite, or a probability is out of its range.
+        If the columns have different lengths, values are not finite, or a probability is out of its range.
 
     See Also
     --------
-    ips_value : Unbiased, of a larger variance.
+    ips_value : Estimate without bias and with a larger variance.
 
     References
     ----------
@@ -179,7 +185,7 @@ def snips_value(
         unknown = float("nan")
         return PolicyValue(unknown, unknown, unknown, unknown, 0.0, 0.0)
     value = float(log.weights @ log.rewards / log.weights.sum())
-    # The influence of a row on the ratio, shifted so that the mean of all rows is the estimate itself.
+    # The influence of each row on the ratio, shifted so that the mean of the rows is the estimate.
     rows = value + log.weights * (log.rewards - value) / mean_weight
     return _mean(rows, log.weights, log.weights, groups, confidence_level)._replace(value=value)
 
@@ -187,6 +193,7 @@ def snips_value(
 @validate_params(
     {**_LOG, "max_weight": [Interval(Real, 0, None, closed="neither")]}, prefer_skip_nested_validation=True
 )
+@np.errstate(all="ignore")
 def clipped_ips_value(
     rewards: ArrayLike,
     propensities: ArrayLike,
@@ -196,40 +203,40 @@ def clipped_ips_value(
     groups: ArrayLike | None = None,
     confidence_level: float = 0.95,
 ) -> PolicyValue:
-    """Inverse propensity score estimate with clipped weights.
+    """Estimate the mean reward of a target policy by inverse propensity scores with clipped weights.
 
-    ``mean(min(w, max_weight) * r)`` with ``w = target_propensity / propensity`` [1]_: no row counts for more than
-    `max_weight`. For rewards >= 0 it is too low on average, by the mean of ``max(w - max_weight, 0) * r``; the interval
-    is that of the clipped mean and does not make up for it.
+    The estimate is ``mean(min(w, max_weight) * r)`` with the weights ``w = target_propensity / propensity`` [1]_. For
+    non-negative rewards, it is too low by the mean of ``max(w - max_weight, 0) * r``. The confidence interval does not
+    correct this bias.
 
     Parameters
     ----------
     rewards : array-like of shape (n_rows,)
-        What each shown item earned.
+        The reward of the shown item in each row.
     propensities : array-like of shape (n_rows,)
-        The probability with which the policy that ran showed that item in that context, in (0, 1].
+        The probability with which the logging policy showed the item in the context of the row, in (0, 1].
     target_propensities : array-like of shape (n_rows,)
-        The probability with which the policy to be judged would have shown it, in [0, 1].
+        The probability with which the target policy shows the item in the context of the row, in [0, 1].
     max_weight : float, default=10.0
-        The largest weight of a row, > 0. A larger one has less bias and more variance.
+        The largest weight of a row, > 0. A larger value leads to less bias and more variance.
     groups : array-like of shape (n_rows,), default=None
-        The user of each row, for the standard error. None takes rows as independent.
+        The user of each row, for the standard error. If None, the rows are treated as independent.
     confidence_level : float, default=0.95
-        Of the interval, in (0, 1).
+        The level of the confidence interval, in (0, 1).
 
     Returns
     -------
     result : PolicyValue
-        The estimate with its standard error, interval and diagnostics.
+        The estimate with its standard error, confidence interval and diagnostics.
 
     Raises
     ------
     ValueError
-        If lengths differ, values are not finite, or a probability is out of its range.
+        If the columns have different lengths, values are not finite, or a probability is out of its range.
 
     See Also
     --------
-    ips_value : Without clipping.
+    ips_value : Estimate without clipping.
 
     References
     ----------
@@ -251,6 +258,7 @@ def clipped_ips_value(
     {**_LOG, "predicted_rewards": ["array-like"], "target_predicted_rewards": ["array-like"]},
     prefer_skip_nested_validation=True,
 )
+@np.errstate(all="ignore")
 def doubly_robust_value(
     rewards: ArrayLike,
     propensities: ArrayLike,
@@ -261,43 +269,43 @@ def doubly_robust_value(
     groups: ArrayLike | None = None,
     confidence_level: float = 0.95,
 ) -> PolicyValue:
-    """Doubly robust estimate of a policy's mean reward.
+    """Estimate the mean reward of a target policy from propensities and a model of the rewards.
 
-    ``mean(q_target + w * (r - q))``: a model of the rewards, corrected by the weighted errors it makes on the log [1]_.
-    Unbiased if the propensities are right, whatever the model, or if the model is right, whatever the propensities;
-    and of less variance than IPS as far as the model predicts.
+    The doubly robust estimate is ``mean(q_target + w * (r - q))``. It corrects the predictions of the model by their
+    weighted errors on the log [1]_. It is unbiased if the propensities or the predictions are correct. The better the
+    predictions, the smaller the variance.
 
     Parameters
     ----------
     rewards : array-like of shape (n_rows,)
-        What each shown item earned.
+        The reward of the shown item in each row.
     propensities : array-like of shape (n_rows,)
-        The probability with which the policy that ran showed that item in that context, in (0, 1].
+        The probability with which the logging policy showed the item in the context of the row, in (0, 1].
     target_propensities : array-like of shape (n_rows,)
-        The probability with which the policy to be judged would have shown it, in [0, 1].
+        The probability with which the target policy shows the item in the context of the row, in [0, 1].
     predicted_rewards : array-like of shape (n_rows,)
-        What a model expects of the shown item, q. It must not have been fitted to these rows.
+        The predicted reward q of the shown item in each row. Fit the model to other rows.
     target_predicted_rewards : array-like of shape (n_rows,)
-        What the model expects of the policy to be judged in that context: the sum over items of probability times
-        prediction, q_target.
+        The predicted reward q_target of the target policy in the context of each row: the sum over all items of the
+        probability of the item times its predicted reward.
     groups : array-like of shape (n_rows,), default=None
-        The user of each row, for the standard error. None takes rows as independent.
+        The user of each row, for the standard error. If None, the rows are treated as independent.
     confidence_level : float, default=0.95
-        Of the interval, in (0, 1).
+        The level of the confidence interval, in (0, 1).
 
     Returns
     -------
     result : PolicyValue
-        The estimate with its standard error, interval and diagnostics.
+        The estimate with its standard error, confidence interval and diagnostics.
 
     Raises
     ------
     ValueError
-        If lengths differ, values are not finite, or a probability is out of its range.
+        If the columns have different lengths, values are not finite, or a probability is out of its range.
 
     See Also
     --------
-    ips_value : Without a model.
+    ips_value : Estimate without a model.
 
     References
     ----------
@@ -329,18 +337,25 @@ def _check_log(rewards: Any, propensities: Any, target_propensities: Any) -> _Lo
     target = _check_column(target_propensities, "target_propensities", len(earned))
     if not ((logged > 0) & (logged <= 1)).all():
         raise ValueError(
-            f"propensities must be probabilities > 0: what was shown had some; got {logged.min()} to {logged.max()}."
+            "propensities must be probabilities > 0, because the items were shown; got values from "
+            f"{logged.min()} to {logged.max()}."
         )
     if not ((target >= 0) & (target <= 1)).all():
-        raise ValueError(f"target_propensities must be probabilities; got {target.min()} to {target.max()}.")
-    return _Log(earned, target / logged)
+        raise ValueError(
+            f"target_propensities must be probabilities; got values from {target.min()} to {target.max()}."
+        )
+    weights = target / logged
+    if not np.isfinite(weights @ weights):
+        raise ValueError(f"propensities must be large enough for finite weights; got {logged.min()}.")
+    return _Log(earned, weights)
 
 
 def _check_column(values: Any, name: str, n_rows: int | None) -> NDArray[np.float64]:
-    column = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
-    if column.ndim != 1 or (n_rows is not None and len(column) != n_rows):
-        wanted = "(n_rows,)" if n_rows is None else f"({n_rows},), as rewards has"
-        raise ValueError(f"{name} must have shape {wanted}; got {column.shape}.")
+    column = read_numbers(values, name, "(n_rows,)")
+    if not len(column):
+        raise ValueError(f"{name} must have at least one row; got none.")
+    if n_rows is not None and len(column) != n_rows:
+        raise ValueError(f"{name} must have shape ({n_rows},), like rewards; got {column.shape}.")
     return column
 
 
@@ -351,14 +366,12 @@ def _mean(
     groups: ArrayLike | None,
     confidence_level: float,
 ) -> PolicyValue:
-    """Return the mean of the rows with the standard error that independent groups give it."""
+    """Return the mean of the rows, with the standard error for independent groups."""
     value = float(rows.mean())
     sums: NDArray[Any] = rows - value
     if groups is not None:
-        codes, unique = pd.factorize(np.asarray(groups))
-        if len(codes) != len(rows) or (codes < 0).any():
-            raise ValueError(f"groups must name the group of each of {len(rows)} rows; got {len(codes)} names.")
-        sums = np.bincount(codes, sums, minlength=len(unique))
+        codes, n_groups = user_codes(groups, "groups", len(rows))
+        sums = np.bincount(codes, sums, minlength=n_groups)
     n = len(sums)
     error = float(np.sqrt(n / (n - 1) * (sums @ sums)) / len(rows)) if n > 1 else float("nan")
     half = float(norm.isf((1 - confidence_level) / 2)) * error

@@ -1,9 +1,10 @@
-"""How many users an A/B test needs: power and sample size of two-sample z-tests."""
+"""Power and sample size of A/B tests (two-sample z-tests)."""
 
 from collections.abc import Callable
-from math import sqrt
+from math import isnan, sqrt
 from numbers import Integral, Real
 
+import numpy as np
 from scipy.stats import norm
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
@@ -28,43 +29,50 @@ LARGEST = 2**62
 
 
 @validate_params({**_N, **_MEANS}, prefer_skip_nested_validation=True)
+@np.errstate(all="ignore")
 def power_of_means(
     n: int, difference: float, std: float, *, ratio: float = 1.0, alpha: float = 0.05, alternative: str = "two-sided"
 ) -> float:
-    """Probability that an A/B test on means finds a difference of a given size.
+    """Compute the power of an A/B test that compares the means of two groups.
 
-    The test rejects where the difference of the means lies beyond z σ₀, with σ₀ = std √(1/n + 1/(ratio n)) and z the
-    normal quantile at 1 - alpha/2 (two-sided) or 1 - alpha. A true difference δ is found with probability
-    Φ(δ/σ₀ - z) + Φ(-δ/σ₀ - z), of which one-sided tests have one term [1]_.
+    The test rejects equal means if the difference of the means is larger than z σ₀. Here σ₀ = std √(1/n + 1/(ratio n))
+    is the standard deviation of the difference, and z is the normal quantile at 1 - alpha/2 (two-sided) or 1 - alpha
+    (one-sided). For a true difference δ, the power is Φ(δ/σ₀ - z) + Φ(-δ/σ₀ - z). One-sided tests have only one of the
+    two terms [1]_.
 
     Parameters
     ----------
     n : int
-        Users of the control group, at least 1.
+        The number of users in the control group, at least 1.
     difference : float
-        The true mean of the treatment group less that of the control group, in the unit of `std`.
+        The mean of the treatment group minus the mean of the control group.
     std : float
-        Standard deviation between users, the same in both groups, > 0.
+        The standard deviation between users, > 0. It is the same in both groups.
     ratio : float, default=1.0
-        Users of the treatment group for each of the control group, > 0.
+        The number of users in the treatment group per user in the control group, > 0.
     alpha : float, default=0.05
-        Probability of finding a difference where there is none, in (0, 1).
+        The probability of a false positive, in (0, 1).
     alternative : {"two-sided", "greater", "less"}, default="two-sided"
-        What the test looks for: any difference, or a greater or smaller mean in the treatment group.
+        The alternative hypothesis: the mean of the treatment group differs, is greater or is less.
 
     Returns
     -------
     power : float
-        Between 0 and 1.
+        The probability that the test finds the difference, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or too extreme for a finite result.
 
     See Also
     --------
-    sample_size_of_means : How many users give a power.
+    sample_size_of_means : Compute the number of users for a given power.
 
     Notes
     -----
-    The normal approximation serves groups of more than some 30 users. The user must be the unit: values per user, not
-    per page view.
+    The normal approximation needs groups of more than about 30 users. The values must be values per user, not per page
+    view.
 
     References
     ----------
@@ -82,6 +90,7 @@ def power_of_means(
 
 
 @validate_params({**_MEANS, **_POWER}, prefer_skip_nested_validation=True)
+@np.errstate(all="ignore")
 def sample_size_of_means(
     difference: float,
     std: float,
@@ -91,35 +100,39 @@ def sample_size_of_means(
     alpha: float = 0.05,
     alternative: str = "two-sided",
 ) -> int:
-    """Number of users that an A/B test on means needs.
+    """Compute the number of users for an A/B test that compares the means of two groups.
 
-    The smallest n with ``power_of_means(n, ...) >= power``. For a two-sided test with equal groups that is close to
-    2 (z_{1-alpha/2} + z_{power})² (std / difference)², the "16 σ²/δ²" of the textbooks [1]_.
+    The result is the smallest n with ``power_of_means(n, ...) >= power``. For a two-sided test with equal groups, it is
+    close to 2 (z_{1-alpha/2} + z_{power})² (std / difference)², which textbooks round to 16 σ²/δ² [1]_.
 
     Parameters
     ----------
     difference : float
-        The smallest difference of the means that should be found, treatment less control; not 0.
+        The smallest difference of interest between the means, treatment minus control. It is not 0.
     std : float
-        Standard deviation between users, > 0.
+        The standard deviation between users, > 0.
     power : float, default=0.8
-        Probability to find it, in (0, 1).
+        The probability that the test finds the difference, in (0, 1).
     ratio : float, default=1.0
-        Users of the treatment group for each of the control group, > 0.
+        The number of users in the treatment group per user in the control group, > 0.
     alpha : float, default=0.05
-        Probability of finding a difference where there is none, in (0, 1).
+        The probability of a false positive, in (0, 1).
     alternative : {"two-sided", "greater", "less"}, default="two-sided"
-        What the test looks for.
+        The alternative hypothesis: the mean of the treatment group differs, is greater or is less.
 
     Returns
     -------
     n : int
-        Users of the control group; the treatment group needs ``ceil(ratio * n)``.
+        The number of users in the control group. The treatment group needs ``ceil(ratio * n)`` users.
 
     Raises
     ------
     ValueError
-        If `difference` is 0 or on the other side than `alternative`.
+        If `difference` is 0 or contradicts `alternative`, or if the parameters are too extreme for a finite result.
+
+    See Also
+    --------
+    power_of_means : Compute the power for a given number of users.
 
     References
     ----------
@@ -139,6 +152,7 @@ def sample_size_of_means(
 
 
 @validate_params({**_N, **_PROPORTIONS}, prefer_skip_nested_validation=True)
+@np.errstate(all="ignore")
 def power_of_proportions(
     n: int,
     p_control: float,
@@ -148,39 +162,45 @@ def power_of_proportions(
     alpha: float = 0.05,
     alternative: str = "two-sided",
 ) -> float:
-    """Probability that an A/B test on proportions, such as click-through rates, finds their difference.
+    """Compute the power of an A/B test that compares proportions, such as click-through rates.
 
-    The test rejects where the difference of the proportions lies beyond z σ₀, its standard deviation at the pooled
-    proportion being σ₀ and its true one, with p (1 - p) of each group, σ₁. A true difference δ is found with
-    probability Φ((δ - z σ₀)/σ₁) + Φ((-δ - z σ₀)/σ₁), of which one-sided tests have one term [1]_.
+    The test rejects equal proportions if their difference is larger than z σ₀. Here σ₀ is the standard deviation of the
+    difference for the pooled proportion, and z is the normal quantile at 1 - alpha/2 (two-sided) or 1 - alpha
+    (one-sided). With the standard deviation σ₁ for the two true proportions and a true difference δ, the power is
+    Φ((δ - z σ₀)/σ₁) + Φ((-δ - z σ₀)/σ₁). One-sided tests have only one of the two terms [1]_.
 
     Parameters
     ----------
     n : int
-        Users of the control group, at least 1.
+        The number of users in the control group, at least 1.
     p_control : float
-        Proportion in the control group, in (0, 1).
+        The proportion in the control group, in (0, 1).
     p_treatment : float
-        Proportion in the treatment group, in (0, 1).
+        The proportion in the treatment group, in (0, 1).
     ratio : float, default=1.0
-        Users of the treatment group for each of the control group, > 0.
+        The number of users in the treatment group per user in the control group, > 0.
     alpha : float, default=0.05
-        Probability of finding a difference where there is none, in (0, 1).
+        The probability of a false positive, in (0, 1).
     alternative : {"two-sided", "greater", "less"}, default="two-sided"
-        What the test looks for: any difference, or a greater or smaller proportion in the treatment group.
+        The alternative hypothesis: the proportion in the treatment group differs, is greater or is less.
 
     Returns
     -------
     power : float
-        Between 0 and 1.
+        The probability that the test finds the difference, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or too extreme for a finite result.
 
     See Also
     --------
-    sample_size_of_proportions : How many users give a power.
+    sample_size_of_proportions : Compute the number of users for a given power.
 
     Notes
     -----
-    One answer per user: several page views of a user are not independent.
+    Each user must count once, because the page views of a user are not independent.
 
     References
     ----------
@@ -200,6 +220,7 @@ def power_of_proportions(
 
 
 @validate_params({**_PROPORTIONS, **_POWER}, prefer_skip_nested_validation=True)
+@np.errstate(all="ignore")
 def sample_size_of_proportions(
     p_control: float,
     p_treatment: float,
@@ -209,34 +230,40 @@ def sample_size_of_proportions(
     alpha: float = 0.05,
     alternative: str = "two-sided",
 ) -> int:
-    """Number of users that an A/B test on proportions, such as click-through rates, needs.
+    """Compute the number of users for an A/B test that compares proportions, such as click-through rates.
 
-    The smallest n with ``power_of_proportions(n, ...) >= power`` [1]_.
+    The result is the smallest n with ``power_of_proportions(n, ...) >= power`` [1]_.
 
     Parameters
     ----------
     p_control : float
-        Proportion in the control group, in (0, 1).
+        The proportion in the control group, in (0, 1).
     p_treatment : float
-        The nearest proportion in the treatment group that should be told from it, in (0, 1).
+        The proportion in the treatment group, in (0, 1). Its distance from `p_control` is the smallest difference of
+        interest.
     power : float, default=0.8
-        Probability to do so, in (0, 1).
+        The probability that the test finds the difference, in (0, 1).
     ratio : float, default=1.0
-        Users of the treatment group for each of the control group, > 0.
+        The number of users in the treatment group per user in the control group, > 0.
     alpha : float, default=0.05
-        Probability of finding a difference where there is none, in (0, 1).
+        The probability of a false positive, in (0, 1).
     alternative : {"two-sided", "greater", "less"}, default="two-sided"
-        What the test looks for.
+        The alternative hypothesis: the proportion in the treatment group differs, is greater or is less.
 
     Returns
     -------
     n : int
-        Users of the control group; the treatment group needs ``ceil(ratio * n)``.
+        The number of users in the control group. The treatment group needs ``ceil(ratio * n)`` users.
 
     Raises
     ------
     ValueError
-        If the proportions are equal, or `p_treatment` is on the other side than `alternative`.
+        If the proportions are equal, if `p_treatment` contradicts `alternative`, or if the parameters are too extreme
+        for a finite result.
+
+    See Also
+    --------
+    power_of_proportions : Compute the power for a given number of users.
 
     References
     ----------
@@ -260,9 +287,15 @@ def _power(n: int, difference: float, std_null: float, std_true: float, alpha: f
     """Return the power; the standard deviations are those of the difference, times √n."""
     bound = norm.isf(alpha / 2 if alternative == "two-sided" else alpha) * std_null / sqrt(n)
     spread = std_true / sqrt(n)
-    above = norm.sf((bound - difference) / spread)
-    below = norm.cdf((-bound - difference) / spread)
-    return float({"two-sided": above + below, "greater": above, "less": below}[alternative])
+    above = norm.sf(np.divide(bound - difference, spread))
+    below = norm.cdf(np.divide(-bound - difference, spread))
+    power = float({"two-sided": above + below, "greater": above, "less": below}[alternative])
+    if isnan(power):
+        raise ValueError(
+            f"The power is not defined for a difference of {difference:g} with the standard deviation {spread:g}. Give "
+            "less extreme parameters."
+        )
+    return power
 
 
 def _check_side(difference: float, alternative: str, name: str) -> None:
@@ -272,12 +305,12 @@ def _check_side(difference: float, alternative: str, name: str) -> None:
 
 
 def _smallest(power_of: Callable[[int], float], power: float) -> int:
-    """Return the smallest n whose power suffices; power grows with n."""
+    """Return the smallest n with sufficient power, by bisection."""
     above = 1
     while power_of(above) < power:
         above *= 2
         if above > LARGEST:
-            raise ValueError(f"The difference is too small: more than {LARGEST} users would be needed.")
+            raise ValueError(f"The difference is too small: it needs more than {LARGEST} users.")
     below = above // 2
     while above - below > 1:
         middle = (below + above) // 2

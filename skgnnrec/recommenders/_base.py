@@ -1,30 +1,44 @@
-"""The contract that every recommender keeps."""
+"""The contract of every recommender."""
+
+from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Iterable
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import HasMethods, Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import check_is_fitted
 
-from skgnnrec._holdout import hold_out_share
-from skgnnrec._validation import check_interactions, column_ids
+from skgnnrec._fitted_state import new_state
+from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import ItemAlignmentError
+from skgnnrec.graph import count_users
+from skgnnrec.interactions import (
+    Vocabulary,
+    binarize,
+    check_interactions,
+    column_vocabulary,
+    first_few,
+    hold_out_share,
+)
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
-from skgnnrec.ranking import Exact, rank_in_blocks
-from skgnnrec.recommenders._item_vectors import ItemVectors
+from skgnnrec.ranking import Scorer, SideBySide, WithFallback, rank_in_blocks
+from skgnnrec.recommenders._arguments import one_per_row, refuse_catalog, refuse_log, refuse_table
+from skgnnrec.recommenders._item_vectors import ItemEncoder
 
-__all__ = ["BaseRecommender", "Scorer"]
+__all__ = ["BaseRecommender"]
 
-Scorer = Callable[[sparse.csr_array], np.ndarray]
-
-SCORE_TEST_SIZE = 0.2  # of each row, hidden by score(X): fixed, with its seed, so that candidates see one split
+SCORE_TEST_SIZE = 0.2  # of each row, hidden by score(X): fixed, with its seed, so that all candidates see one split
 SCORE_SEED = 0
 
 
@@ -33,50 +47,52 @@ class BaseRecommender(
 ):
     """Base of all recommenders: a sample is a user, a feature is an item.
 
-    A concrete recommender says how it learns (`_fit_interactions`), how it scores the items it was fitted with
-    (`_item_scorer`) and items it was not (`_new_item_scorer`), and where users stand in its space (`_embed`).
+    A concrete recommender defines how it learns (`_fit_interactions`), how it scores the items of the fit (`_scorer`)
+    and other items (`_new_item_scorer`), and the embedding of users (`_embed`). The names of all that it learns end
+    with an underscore.
     """
 
     _parameter_constraints: ClassVar[dict] = {
         "n_recommendations": [Interval(Integral, 1, None, closed="left")],
-        "items": [ItemCatalog, None],
+        "catalog": [ItemCatalog, None],
         "item_encoder": [HasMethods(["fit", "transform"]), None],
         "memory": [str, HasMethods(["cache"]), None],
     }
 
-    _how_to_read_items: ClassVar[str] = "text_weight > 0"
+    _how_to_use_items: ClassVar[str] = "content_weight > 0"  # in a message
 
     n_recommendations: int
-    items: ItemCatalog | None
+    catalog: ItemCatalog | None
+    item_vectors_: np.ndarray | None
 
     @abstractmethod
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
-        """Learn from which cells are filled (X is binary) and, where items are known, their unit vectors."""
+    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+        """Learn from a binary X and, where they are known, the unit vectors of items; `previous` is the old state."""
 
     @abstractmethod
-    def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        """Return a function from histories to a new float32 array of scores of fitted items (None: all)."""
+    def _scorer(self) -> Scorer:
+        """Return the scorer of the items of the fit."""
 
     @abstractmethod
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
-        """Return a function from histories to a new float32 array of scores of items known by vectors only."""
+        """Return the scorer of items of which only the unit vectors are known."""
 
     @abstractmethod
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
-        """Return the users' embeddings."""
+        """Return the embeddings of users."""
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> "BaseRecommender":
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from interactions.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The interactions, one row per user: finite, non-negative, zero = not seen. The columns of a DataFrame
-            are the item ids.
+            The interactions, one row per user: finite, non-negative, zero = not seen. The columns of a DataFrame are
+            the item ids.
         y : Ignored
-            Not used. Held-out interactions may ride along as y through any search without leaking into the fit.
+            Not used. Held-out interactions can be passed as y through any search without leaking into the fit.
 
         Returns
         -------
@@ -85,84 +101,100 @@ class BaseRecommender(
         """
         task = self._init_callback_context(max_subtasks=self._max_epochs())
         task.call_on_fit_task_begin(estimator=self)
-        filled, vectors = self._read_interactions(X)
-        self._fit_interactions(filled, vectors)
-        task.call_on_fit_task_end(estimator=self)
+        with new_state(self) as fresh:
+            fresh._learn(X, previous=self)
+            task.call_on_fit_task_end(estimator=fresh)
         return self
+
+    def _validate_params(self) -> None:
+        refuse_table(self)
+        super()._validate_params()
 
     def _max_epochs(self) -> int:
         """Return how many epochs a fit reports to callbacks; 0 where there is no training."""
         return 0
 
-    def _reads_items(self) -> bool:
-        """Return whether item vectors enter the fit, where there is a catalog."""
-        return getattr(self, "text_weight", 0) > 0
+    def _uses_items(self) -> bool:
+        """Return whether item vectors are part of the fit, where there is a catalog."""
+        return getattr(self, "content_weight", 0) > 0
 
-    def _read_interactions(self, X: Any) -> tuple[sparse.csr_array, np.ndarray | None]:
-        """Return which cells are filled and the item vectors, and keep what is known of the items."""
-        ids = column_ids(X)
+    def _learn(self, X: Any, previous: Any, **options: Any) -> None:
+        refuse_log(X)
+        vocabulary = column_vocabulary(X)
         X = check_interactions(X, estimator=self, reset=True)
-        catalog = self._aligned_catalog(ids, X.shape[1])
-        self.item_ids_ = ids if ids is not None else (catalog.ids if catalog is not None else None)
-        self._fitted_ids = None if self.item_ids_ is None else ItemCatalog(self.item_ids_, ids=self.item_ids_)
-        self._item_vectors = None
-        vectors, filled = None, fill(X)
-        if catalog is not None and self._reads_items():
-            self._item_vectors = ItemVectors(self.item_encoder, self.memory)
-            vectors = self._item_vectors.fit_transform(catalog, filled)
-        self._popularity = count_users(X)
-        return filled, vectors
+        catalog = self._aligned_catalog(vocabulary, X.shape[1])
+        self._vocabulary_ = catalog._vocabulary if vocabulary is None and catalog is not None else vocabulary
+        self._item_counts_ = count_users(X)
+        self._encoder_: ItemEncoder | None = None
+        self.item_vectors_ = None
+        X = binarize(X)
+        if catalog is not None and self._uses_items():
+            self._encoder_, self.item_vectors_ = ItemEncoder.fit_transform(
+                getattr(self, "item_encoder", None), catalog, getattr(self, "memory", None), X
+            )
+        self._fit_interactions(X, self.item_vectors_, previous, **options)
+        self._scorer_ = self._with_fallback(self._scorer())
+
+    def _with_fallback(self, scorer: Scorer) -> WithFallback:
+        """Return a scorer that gives users without history the popularity ranking."""
+        return WithFallback(scorer, self._item_counts_.astype(np.float32))
+
+    @property
+    def item_ids_(self) -> np.ndarray | None:
+        """Return the item ids, None where items are known by position."""
+        check_is_fitted(self)
+        return None if self._vocabulary_ is None else self._vocabulary_.ids
 
     def recommend(
         self,
         X: Any,
         n_recommendations: int | None = None,
         *,
-        items: Any = None,
+        candidates: Any = None,
         exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Recommend the best items to each user, seen before or new.
+        """Recommend the best items to each user, whether or not the user was in the fit.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The users' histories; a row need not have been in the fit. An empty row gets what most users have.
+            The histories of the users. Users without history receive the popularity ranking.
         n_recommendations : int, default=None
             Items per user; None takes the parameter of the recommender.
-        items : ItemCatalog or array-like of shape (n_candidates,), default=None
-            The candidates. None ranks every fitted item; an array names some of them, by id where ids are known and
-            by position elsewhere; an `ItemCatalog` may hold items the recommender has never seen, which are scored
-            by their data.
+        candidates : ItemCatalog or array-like of shape (n_candidates,), default=None
+            The items to rank. None ranks every fitted item; an array names some of them, by id where ids are known and
+            by position elsewhere; an `ItemCatalog` may hold items that were not in the fit, which are scored by their
+            data.
         exclude_seen : bool, default=True
-            Whether items of a user's history are left out.
+            Whether to leave out items of the user's history.
 
         Returns
         -------
         items : ndarray of shape (n_users, n_recommendations)
-            Ids of the items where ids are known, else positions; best first. A row with fewer candidates ends in
-            -1, or None where ids are not integers.
+            Ids of the items where ids are known, else positions; best first. Rows with fewer candidates are padded with
+            -1, or with None where ids are no integers.
         scores : ndarray of shape (n_users, n_recommendations), float32
-            Their scores, -inf where there is no item.
+            The scores of the items, -inf for padding.
 
         Raises
         ------
         ValueError
-            If `X` has other columns than in the fit, or `items` names unknown items.
+            If the columns of `X` differ from those of the fit, or `candidates` names unknown items.
         """
         X = self._check_histories(X)
         n = self._length_of_lists(n_recommendations, "recommend")
-        score, columns, ids = self._candidates(items)
+        scorer, columns, vocabulary = self._candidates(candidates)
         seen = _select_columns(X, columns) if exclude_seen else None
-        positions, scores = rank_in_blocks(score, X, n, n_columns=len(columns), seen=seen)
-        return _name(positions, ids), scores
+        found, scores = rank_in_blocks(scorer, X, n, seen)
+        return (found if vocabulary is None else vocabulary.names(found)), scores
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the `n_recommendations` best items for each user, items of the history left out.
+        """Return the `n_recommendations` best items for each user, without items of the history.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The users' histories.
+            The histories of the users.
 
         Returns
         -------
@@ -174,12 +206,12 @@ class BaseRecommender(
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the score of every item for each user.
 
-        The result is dense, users × items: for small data and for scorers. `recommend` ranks without it.
+        The result is dense, users × items: use it for small data. `recommend` ranks without it.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The users' histories.
+            The histories of the users.
 
         Returns
         -------
@@ -187,7 +219,12 @@ class BaseRecommender(
             The scores; items of the history are not masked.
         """
         X = self._check_histories(X)
-        return self._scorer(None)(X)
+        check_memory(
+            8 * X.shape[0] * X.shape[1],  # two terms of scores
+            f"decision_function for {X.shape[0]} users and {X.shape[1]} items",
+            "Pass fewer users at a time, or call recommend, which holds the scores of one block of users.",
+        )
+        return self._scorer_.scores(X)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the embedding of each user.
@@ -195,7 +232,7 @@ class BaseRecommender(
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The users' histories.
+            The histories of the users.
 
         Returns
         -------
@@ -212,10 +249,10 @@ class BaseRecommender(
         X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
             The histories that recommendations are made from.
         y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
-            The held-out interactions: relevant is what is not zero. An array of integers of shape (n_users,) or
-            (n_users, 1) names one held-out item for each user instead, by its position (-1: none). With None, a
-            seeded fifth of each row of `X` (at least one interaction, rows of two or more) is hidden and the rest is
-            the history.
+            The held-out interactions: values other than zero are relevant. An array of integers of shape (n_users,) or
+            (n_users, 1) names one held-out item for each user instead, by its position (-1: none). With None, a seeded
+            fifth of each row of `X` (at least one interaction, of rows with two or more) is hidden, and the rest is the
+            history.
         sample_weight : array-like of shape (n_users,), default=None
             Weights of the users in the mean, non-negative.
 
@@ -223,20 +260,20 @@ class BaseRecommender(
         -------
         score : float
             The mean over users with held-out interactions, between 0 and 1. Items of the history are never
-            recommended, so an item that is in both `X` and `y` cannot be hit.
+            recommended, so an item in both `X` and `y` cannot be found.
 
         Raises
         ------
         ValueError
-            If nobody has a held-out interaction.
+            If no user has a held-out interaction.
         """
         ranking = self.rank_held_out(X, y)
         return float(ndcg_at_k(ranking.held_out, ranking.recommended, sample_weight=sample_weight))
 
     def rank_held_out(
-        self, X: Any, y: Any = None, n_recommendations: int | None = None, *, items: Any = None
+        self, X: Any, y: Any = None, n_recommendations: int | None = None, *, candidates: Any = None
     ) -> HeldOutRanking:
-        """Return what `score` measures: the held-out interactions, and the lists that should hold them.
+        """Return what `score` measures: the held-out interactions and the lists that should contain them.
 
         Parameters
         ----------
@@ -246,20 +283,19 @@ class BaseRecommender(
             The held-out interactions, as in `score`; with None, a share of each row of `X`.
         n_recommendations : int, default=None
             Items per user; None takes the parameter of the recommender.
-        items : array-like of shape (n_candidates,), default=None
-            The candidates, fitted items as in `recommend`; None ranks every fitted item.
+        candidates : array-like of shape (n_candidates,), default=None
+            The fitted items to rank, as in `recommend`; None ranks all of them.
 
         Returns
         -------
         ranking : HeldOutRanking
-            Histories, held-out interactions, lists of positions, and how many users of the fit have each item: what
-            scorers read, and all metrics can be computed from. Users with nothing held out are not ranked, their lists
-            are empty.
+            Histories, held-out interactions, lists of positions, and the number of users of the fit of each item. Users
+            without held-out interactions are not ranked; their lists are empty.
 
         Raises
         ------
         ValueError
-            If `X` or `y` has other columns than in the fit, or `items` names unknown items.
+            If the columns of `X` or `y` differ from those of the fit, or `candidates` names unknown items.
         """
         X = self._check_histories(X)
         n = self._length_of_lists(n_recommendations, "rank_held_out")
@@ -267,18 +303,17 @@ class BaseRecommender(
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:
             y = self._check_held_out(y, X.shape)
-        refuse_catalog(items, "rank_held_out")
-        score, columns, _ = self._candidates(items)
+        refuse_catalog(candidates, "candidates", "rank_held_out")
+        scorer, columns, _ = self._candidates(candidates)
         positions = np.full((X.shape[0], n), -1)
         asked = np.flatnonzero(np.diff(y.indptr))
         histories = X[asked]
-        seen = _select_columns(histories, columns)
-        best, _ = rank_in_blocks(score, histories, n, n_columns=len(columns), seen=seen)
+        best, _ = rank_in_blocks(scorer, histories, n, _select_columns(histories, columns))
         positions[asked] = np.append(columns, -1)[best]
-        return HeldOutRanking(X, y, positions, self._popularity)
+        return HeldOutRanking(X, y, positions, self._item_counts_)
 
     def similar_items(self, items: Any, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """Return what goes with items: the recommendations to a user who has that one item.
+        """Return similar items: the recommendations to a user who has only the given item.
 
         Parameters
         ----------
@@ -297,14 +332,14 @@ class BaseRecommender(
         check_is_fitted(self)
         constraint = {"n": self._parameter_constraints["n_recommendations"]}
         validate_parameter_constraints(constraint, {"n": n}, "similar_items")
-        refuse_catalog(items, "similar_items")
-        columns = self._columns(np.atleast_1d(np.asarray(items)))
+        refuse_catalog(items, "items", "similar_items")
+        columns = self._columns(items if _is_list(items) else [items], "items")
         queries = sparse.csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
             shape=(len(columns), self.n_features_in_),
         )
-        positions, scores = rank_in_blocks(self._scorer(None), queries, n, n_columns=self.n_features_in_, seen=queries)
-        return _name(positions, self.item_ids_), scores
+        found, scores = rank_in_blocks(self._scorer_, queries, n, queries)
+        return (found if self._vocabulary_ is None else self._vocabulary_.names(found)), scores
 
     @property
     def _n_features_out(self) -> int:
@@ -327,145 +362,112 @@ class BaseRecommender(
 
     def _check_histories(self, X: Any) -> sparse.csr_array:
         check_is_fitted(self)
-        ids = column_ids(X)
+        vocabulary = column_vocabulary(X)
         X = check_interactions(X, estimator=self)
-        # scikit-learn compares names that are strings; item ids of other types are compared here.
-        self._check_order(ids, "X")
+        self._check_columns(vocabulary, "X")
         return X
 
     def _check_held_out(self, y: Any, shape: tuple[int, int]) -> sparse.csr_array:
         if not sparse.issparse(y) and shape[1] > 1 and np.shape(y) in (shape[:1], (shape[0], 1)):
-            return _one_per_row(np.ravel(y), shape)
-        ids = column_ids(y)
+            return one_per_row(np.ravel(y), shape)
+        vocabulary = column_vocabulary(y, "y")
         y = check_interactions(y, input_name="y")
         if y.shape != shape:
-            raise ValueError(f"y has shape {y.shape}, X {shape}: held-out interactions stand in the same cells.")
-        self._check_order(ids, "y")
+            raise ValueError(f"y has shape {y.shape}, X {shape}: both must have the same users and items.")
+        self._check_columns(vocabulary, "y")
         return y
 
-    def _check_order(self, ids: np.ndarray | None, input_name: str) -> None:
-        if ids is not None and self.item_ids_ is not None and list(ids) != list(self.item_ids_):
+    def _check_columns(self, vocabulary: Vocabulary | None, input_name: str) -> None:
+        """Refuse columns of a table that are not the items of the fit, in that order."""
+        if vocabulary is None:
+            return
+        fitted = self._vocabulary_
+        if fitted is None:  # integers in another order than 0, 1, ... would be taken for positions
+            labels = vocabulary.ids
+            if labels.dtype.kind not in "iu" or (labels == np.arange(len(labels))).all():
+                return
+            fitted = Vocabulary(np.arange(len(labels)))
+        if not vocabulary.equals(fitted):
             raise ValueError(
                 f"The columns of {input_name} must be the items of the fit, in that order: {input_name} starts with "
-                f"{list(ids[:3])}, the fit with {list(self.item_ids_[:3])}. "
+                f"{first_few(vocabulary.ids[:3])}, the fit with {first_few(fitted.ids[:3])}. "
                 f"{input_name}.reindex(columns=recommender.item_ids_, fill_value=0) aligns them."
             )
 
-    def _aligned_catalog(self, ids: np.ndarray | None, n_items: int) -> ItemCatalog | None:
+    def _aligned_catalog(self, vocabulary: Vocabulary | None, n_items: int) -> ItemCatalog | None:
         """Return the catalog with one row for each column of X."""
-        if self.items is None:
+        if self.catalog is None:
             if getattr(self, "item_encoder", None) is not None:
-                raise ValueError("item_encoder has nothing to encode without items=ItemCatalog(...).")
+                raise ValueError("item_encoder requires catalog=ItemCatalog(...).")
             return None
-        if ids is not None and self.items.ids is not None:
-            return self.items.align(ids)
-        if self.items.n_items != n_items:
-            raise ItemAlignmentError(f"X has {n_items} columns, the catalog {self.items.n_items} items.")
-        return self.items
+        if vocabulary is not None and self.catalog.ids is not None:
+            return self.catalog.align(vocabulary)
+        if self.catalog.n_items != n_items:
+            raise ItemAlignmentError(f"X has {n_items} columns, the catalog {self.catalog.n_items} items.")
+        return self.catalog
 
-    def _columns(self, items: np.ndarray) -> np.ndarray:
+    def _columns(self, items: Any, name: str) -> np.ndarray:
         """Return the columns of fitted items, by id or by position."""
-        if self._fitted_ids is not None:
-            columns = self._fitted_ids.positions(items)
-        elif items.dtype.kind in "iu":
-            columns = np.where((items >= 0) & (items < self.n_features_in_), items, -1)
+        if self._vocabulary_ is not None:
+            kind, columns = "ids", self._vocabulary_.positions(items, name)
         else:
-            raise ValueError(f"items must be positions (integers) where no ids are known, got dtype {items.dtype}.")
+            kind, positions = "positions", np.asarray(items)
+            if positions.dtype.kind not in "iu" and positions.size:
+                raise ValueError(
+                    f"{name} must be positions (integers) where no ids are known, got dtype {positions.dtype}."
+                )
+            if positions.ndim != 1:
+                raise ValueError(f"{name} must be an ItemCatalog or have one dimension, got shape {positions.shape}.")
+            columns = np.where((positions >= 0) & (positions < self.n_features_in_), positions, -1).astype(np.int64)
         if (columns < 0).any():
-            unknown = items[columns < 0]
-            kind = "positions" if self._fitted_ids is None else "ids"
+            unknown = [item for item, column in zip(items, columns, strict=True) if column < 0]
+            shown = first_few(np.fromiter(unknown[:6], dtype=object, count=min(6, len(unknown))))
+            hint = " Candidates that were not in the fit are passed as an ItemCatalog." if name == "candidates" else ""
             raise ValueError(
-                f"items holds {len(unknown)} {kind} that the recommender was not fitted with: {unknown[:5].tolist()}. "
-                "The candidates of recommend may be new, as an ItemCatalog."
+                f"{name} holds {len(unknown)} {kind} that the recommender was not fitted with: {shown}.{hint}"
             )
         return columns
 
-    def _candidates(self, items: Any) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
-        """Return how candidates are scored, their columns in X (-1 for a new item) and their ids."""
-        if items is None:
-            return self._scorer(None), np.arange(self.n_features_in_), self.item_ids_
-        if isinstance(items, ItemCatalog):
-            return self._catalog_candidates(items)
-        items = np.asarray(items)
-        if items.ndim != 1:
-            raise ValueError(f"items must be an ItemCatalog or have one dimension, got shape {items.shape}.")
-        columns = self._columns(items)
+    def _candidates(self, candidates: Any) -> tuple[Scorer, np.ndarray, Vocabulary | None]:
+        """Return the scorer of candidates, their columns in X (-1 for new items) and their ids."""
+        if candidates is None:
+            return self._scorer_, np.arange(self.n_features_in_), self._vocabulary_
+        if isinstance(candidates, ItemCatalog):
+            return self._catalog_candidates(candidates)
+        if not _is_list(candidates):
+            raise ValueError(
+                "candidates must be an ItemCatalog or a list of fitted items, by id where ids are known and by "
+                f"position elsewhere; got a {type(candidates).__name__}."
+            )
+        columns = self._columns(candidates, "candidates")
         if len(np.unique(columns)) < len(columns):
-            raise ValueError("items names a candidate twice.")
-        return self._scorer(columns), columns, columns if self.item_ids_ is None else self.item_ids_[columns]
+            raise ValueError("candidates names an item twice.")
+        vocabulary = Vocabulary(columns) if self._vocabulary_ is None else self._vocabulary_.take(columns)
+        return self._scorer_.take(columns), columns, vocabulary
 
-    def _scorer(self, columns: np.ndarray | None) -> Scorer:
-        """Return a function that scores fitted items; who has no history gets what most users have."""
-        popularity = self._popularity[slice(None) if columns is None else columns]
-        return ScorerOrPopularity(self._item_scorer(columns), popularity)
-
-    def _catalog_candidates(self, catalog: ItemCatalog) -> tuple[Scorer, np.ndarray, np.ndarray | None]:
-        """Score a catalog's items: those of the fit, recognised by id, as such, the others by their data."""
-        if self._fitted_ids is not None and catalog.ids is not None:
-            columns = self._fitted_ids.positions(catalog.ids)
+    def _catalog_candidates(self, catalog: ItemCatalog) -> tuple[Scorer, np.ndarray, Vocabulary | None]:
+        """Return a scorer of the items of a catalog: fitted items, recognised by id, as such, others by their data."""
+        if self._vocabulary_ is not None and catalog._vocabulary is not None:
+            columns = self._vocabulary_.positions(catalog._vocabulary.ids)
         else:
             columns = np.full(catalog.n_items, -1)
         known, new = np.flatnonzero(columns >= 0), np.flatnonzero(columns < 0)
-        score_known = self._scorer(columns[known])
-        score_new = self._new_item_scorer(self._vectors_of(catalog.take(new))) if len(new) else None
-
-        def score(X: sparse.csr_array) -> np.ndarray:
-            scores = np.empty((X.shape[0], len(columns)), dtype=np.float32)
-            scores[:, known] = score_known(X)
-            if score_new is not None:
-                scores[:, new] = score_new(X)
-            return scores
-
-        return score, columns, catalog.ids
+        parts: list[tuple[Scorer, np.ndarray]] = [(self._scorer_.take(columns[known]), known)]
+        if len(new):
+            parts.append((self._new_item_scorer(self._vectors_of(catalog.take(new))), new))
+        return SideBySide(tuple(parts)), columns, catalog._vocabulary
 
     def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
-        if self._item_vectors is None:
+        if self._encoder_ is None:
             raise ValueError(
-                f"items holds {catalog.n_items} new items, but {type(self).__name__} was fitted without item vectors: "
-                f"it needs items=ItemCatalog(...) and {self._how_to_read_items}."
+                f"candidates holds {catalog.n_items} new items, but {type(self).__name__} was fitted without item "
+                f"vectors: it needs catalog=ItemCatalog(...) and {self._how_to_use_items}."
             )
-        return self._item_vectors.transform(catalog)
+        return self._encoder_.transform(catalog)
 
 
-class ScorerOrPopularity:
-    """Score histories; who has none gets what most users have."""
-
-    def __init__(self, score: Scorer, popularity: np.ndarray) -> None:
-        self._score, self._popularity = score, popularity
-        self._rough_score = getattr(score, "rough", None)
-        self.rough = None if self._rough_score is None else self._rough
-
-    def __call__(self, X: sparse.csr_array) -> np.ndarray:
-        scores = self._score(X)
-        scores[np.diff(X.indptr) == 0] = self._popularity
-        return scores
-
-    def _rough(self, X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray, Exact]:
-        assert self._rough_score is not None
-        scores, error, exact_score = self._rough_score(X)
-        is_empty = np.diff(X.indptr) == 0
-        scores[is_empty], error[is_empty] = self._popularity, 0
-
-        def exact(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-            return np.where(is_empty[rows], self._popularity[columns], exact_score(rows, columns))
-
-        return scores, error, exact
-
-
-def count_users(X: sparse.csr_array) -> np.ndarray:
-    """Return the number of users of each item, float32."""
-    return np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
-
-
-def fill(X: sparse.csr_array) -> sparse.csr_array:
-    """Return X with ones: what counts more or less is the history being answered, see the notes of the recommenders."""
-    return sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
-
-
-def refuse_catalog(items: Any, caller: str) -> None:
-    """Refuse candidates that may be new, where only fitted items make sense."""
-    if isinstance(items, ItemCatalog):
-        raise ValueError(f"items must name fitted items, got an ItemCatalog: {caller} knows no new items.")
+def _is_list(items: Any) -> bool:
+    return isinstance(items, Iterable) and not isinstance(items, str | bytes | dict | set | frozenset)
 
 
 def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
@@ -477,24 +479,3 @@ def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_arra
     kept = place[X.indices] >= 0
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     return sparse.csr_array((X.data[kept], (rows[kept], place[X.indices[kept]])), shape=(X.shape[0], len(columns)))
-
-
-def _one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
-    """Return a matrix with one entry in each row, none where the column is -1."""
-    if columns.dtype.kind not in "iu" or (columns < -1).any() or (columns >= shape[1]).any():
-        raise ValueError(
-            f"y with one entry for each user must hold positions of items, integers from 0 to {shape[1] - 1} or -1 for "
-            f"none; got {columns[:5].tolist()}... of dtype {columns.dtype}."
-        )
-    rows = np.flatnonzero(columns >= 0)
-    return sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns[rows])), shape=shape)
-
-
-def _name(positions: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
-    """Return the ids at positions; -1 stays -1 for integer ids and becomes None for others."""
-    if ids is None:
-        return positions
-    are_integers = ids.dtype.kind in "iu"
-    # Unsigned ids need a type that has a -1: int64, or objects where they do not fit.
-    dtype = np.int64 if are_integers and np.can_cast(ids.dtype, np.int64) else object
-    return np.append(ids.astype(dtype), np.array([-1 if are_integers else None], dtype=dtype))[positions]

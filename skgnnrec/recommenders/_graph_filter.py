@@ -1,72 +1,64 @@
-"""Graph filters in closed form: co-occurrence, its low-pass part, and neighbours by item data."""
+"""Graph filters in closed form: co-occurrence, its low-pass part, and neighbours by content."""
 
-import math
 from numbers import Integral, Real
-from threading import Lock
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_memory
+from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import SimilarityGraph, low_pass_factors, sharpened_cooccurrence
-from skgnnrec.ranking import ProductScorer, largest_norm, round_for_exact_sums
-from skgnnrec.recommenders._base import BaseRecommender, Scorer
+from skgnnrec.graph import SimilarityGraph, Statistics, low_pass_factors, sharpened_cooccurrence
+from skgnnrec.ranking import LowRank, Scorer, SparseWeights, Sum, round_for_exact_sums
+from skgnnrec.recommenders._base import BaseRecommender
 
 __all__ = ["GraphFilterRecommender"]
 
-ROWS_ENTRIES = 1 << 18  # of rows of the graph that are added up at once: what a processor keeps at hand
-FULL_SHARE = 0.15  # of the cells of a graph, from which on dense products are faster than sparse ones
-DENSE_BYTES = 1 << 30  # of a dense copy at most
-MANY_USERS = 128  # that are worth a dense copy, which takes as long as scoring some of them
-
 
 class GraphFilterRecommender(BaseRecommender):
-    """Score items by filtering a user's history on the graph of interactions and of item data.
+    """Filter the history of a user on the graph of interactions and of item content.
 
-    With the interactions X as a binary matrix, N = D_u^{-a} X D_i^{a-1} and D the degrees, a history x scores x W,
+    With the binary interactions X, the degrees D and N = D_u^{-a} X D_i^{a-1}, the scores of a history x are x W,
 
         W = (NᵀN)^{∘s} + α D_i^{-1/2} V Vᵀ D_i^{1/2} + β K.
 
-    The first part counts shared users, sharpened elementwise (Turbo-CF [1]_); the second keeps the smooth signals,
-    V holding the leading right singular vectors of D_u^{-1/2} X D_i^{-1/2} (GF-CF [2]_); K is the symmetric
-    normalised graph of each item's nearest neighbours by its data, through which items that nobody has touched, and
-    items outside the catalog, are reached. W is not formed dense: memory is that of the pairs of items that share
-    a user, plus n_items · n_components. (Where such pairs are more than a seventh of all, ranking many users takes a
-    dense copy of them, of a gibibyte at most, for the time of the call.)
+    The first part counts shared users, with an elementwise power (Turbo-CF [1]_). The second part keeps the smooth
+    signals: V holds the leading right singular vectors of D_u^{-1/2} X D_i^{-1/2} (GF-CF [2]_). The third part, K, is
+    the symmetric normalised graph of the nearest neighbours of each item by its content. It reaches items without
+    interactions and items outside the catalog. W is never a dense matrix: memory is that of the pairs of items that
+    share a user, plus n_items · n_components.
 
     Presets: GF-CF is ``degree_exponent=0.5, sharpness=1, n_components=256``; Turbo-CF is ``low_pass_weight=0``;
-    ``text_weight=0`` leaves the item data out.
+    ``content_weight=0`` does not use the content.
 
     Parameters
     ----------
     degree_exponent : float, default=0.5
-        The exponent a, between 0 and 1: how much the pairs of an active user count less; 1 - a is how much those of
-        a popular item do.
+        The exponent a, between 0 and 1. The larger it is, the less the pairs of an active user count; the exponent of
+        popular items is 1 - a.
     sharpness : float, default=0.7
-        The exponent s: below 1 rare co-occurrences count for more, above 1 frequent ones. Positive.
+        The exponent s. Below 1 it raises the weight of rare co-occurrences, above 1 that of frequent ones. Positive.
     low_pass_weight : float, default=0.2
-        The weight α, relative to the mean row sum of the first part, so that one value serves data of any size.
-        Non-negative; 0 skips the decomposition, and with it `transform`.
+        The weight α, relative to the mean row sum of the first part, so that one value suits data of any size.
+        Non-negative; with 0 there is no decomposition, and no `transform`.
     n_components : int, default=256
         The number of singular vectors; at most the number of users and items are used.
-    text_weight : float, default=0.3
+    content_weight : float, default=0.3
         The weight β, relative to the mean row sum of the first part. Non-negative.
     n_neighbors : int, default=20
-        Neighbours of each item by its data.
+        Neighbours of each item by its content.
     n_recommendations : int, default=10
         Items per user in `predict` and `score`.
-    items : ItemCatalog, default=None
+    catalog : ItemCatalog, default=None
         The items. None learns from the interactions alone.
     item_encoder : transformer, default=None
-        Turns the catalog's data into vectors: a `TextEmbedder`, a pipeline of `TfidfVectorizer` and `TruncatedSVD`,
-        a `ColumnTransformer`. None takes the catalog's data as vectors.
+        Turns the data of the catalog into vectors: a `TextEmbedder`, a pipeline of `TfidfVectorizer` and
+        `TruncatedSVD`, a `ColumnTransformer`. None takes the data of the catalog as vectors.
     memory : str or object with the joblib.Memory interface, default=None
-        Keeps encoded catalogs, co-occurrence and decompositions, so that fits which differ only in the weights
-        that join them do them once.
+        Keeps encoded catalogs, co-occurrence and decompositions between fits. Fits that differ only in the weights of
+        the parts then compute them once.
     random_state : int, RandomState instance or None, default=0
         Seeds the decomposition.
 
@@ -75,8 +67,10 @@ class GraphFilterRecommender(BaseRecommender):
     graph_ : csr_array of shape (n_items, n_items), float32
         The sparse part of W: sharpened co-occurrence plus β K.
     item_embedding_ : ndarray of shape (n_items, n_components), float32
-        The items in the space of `transform`: the dot product with a user's embedding is the low-pass part of the
+        The items in the space of `transform`: the dot product with the embedding of a user is the low-pass part of the
         score.
+    item_vectors_ : ndarray of shape (n_items, n_dimensions), float32, or None
+        The item vectors, centred and of unit length, where they are used.
     item_ids_ : ndarray of shape (n_items,) or None
         The item ids, where known.
     n_features_in_ : int
@@ -86,11 +80,11 @@ class GraphFilterRecommender(BaseRecommender):
 
     See Also
     --------
-    RidgeRecommender : Often more accurate, for catalogs up to some 30,000 items.
+    RidgeRecommender : Often more accurate, for catalogs of up to about 30,000 items.
 
     Notes
     -----
-    The values of X do not enter the fit, only where they are positive; they weigh the row that is being scored.
+    The fit only uses which values of X are positive. The values are weights of the histories that are scored.
 
     References
     ----------
@@ -105,12 +99,12 @@ class GraphFilterRecommender(BaseRecommender):
     >>> from skgnnrec import GraphFilterRecommender, ItemCatalog
     >>> titles = ["red mug", "blue mug", "tea pot", "tea spoon"]
     >>> X = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0]])
-    >>> rec = GraphFilterRecommender(items=ItemCatalog(titles), item_encoder=TfidfVectorizer(), n_recommendations=1)
+    >>> rec = GraphFilterRecommender(catalog=ItemCatalog(titles), item_encoder=TfidfVectorizer(), n_recommendations=1)
     >>> rec.fit(X).predict([[0, 1, 0, 0], [0, 0, 1, 0]])
     array([[0],
            [3]])
     >>> new = ItemCatalog(["tea cup", "green mug"], ids=["cup", "mug"])
-    >>> rec.recommend([[0, 0, 1, 0]], items=new)[0]
+    >>> rec.recommend([[0, 0, 1, 0]], candidates=new)[0]
     array([['cup']], dtype=object)
     """
 
@@ -120,7 +114,7 @@ class GraphFilterRecommender(BaseRecommender):
         "sharpness": [Interval(Real, 0, None, closed="neither")],
         "low_pass_weight": [Interval(Real, 0, None, closed="left")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "text_weight": [Interval(Real, 0, None, closed="left")],
+        "content_weight": [Interval(Real, 0, None, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -132,10 +126,10 @@ class GraphFilterRecommender(BaseRecommender):
         sharpness: float = 0.7,
         low_pass_weight: float = 0.2,
         n_components: int = 256,
-        text_weight: float = 0.3,
+        content_weight: float = 0.3,
         n_neighbors: int = 20,
         n_recommendations: int = 10,
-        items: ItemCatalog | None = None,
+        catalog: ItemCatalog | None = None,
         item_encoder: Any = None,
         memory: Any = None,
         random_state: Any = 0,
@@ -144,99 +138,56 @@ class GraphFilterRecommender(BaseRecommender):
         self.sharpness = sharpness
         self.low_pass_weight = low_pass_weight
         self.n_components = n_components
-        self.text_weight = text_weight
+        self.content_weight = content_weight
         self.n_neighbors = n_neighbors
         self.n_recommendations = n_recommendations
-        self.items = items
+        self.catalog = catalog
         self.item_encoder = item_encoder
         self.memory = memory
         self.random_state = random_state
 
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
-        memory = check_memory(self.memory)
-        # Hashed once for both caches, and without its values, which are ones: what is left of a warm fit is hashing.
+    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+        cache = check_cache(self.memory)
+        # Hashed once for both caches, and without its values, which are ones.
         key = None if self.memory is None else joblib.hash((X.indices, X.indptr, X.shape))
-        cooccurrence, factors = (memory.cache(part, ignore=["X"]) for part in (_cooccurrence, _low_pass_factors))
+        cooccurrence, factors = (cache.cache(part, ignore=["X"]) for part in (_cooccurrence, _low_pass_factors))
         self.graph_, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
         n_components = min(self.n_components, *X.shape) if self.low_pass_weight > 0 else 0
-        weight = np.float32(self.low_pass_weight) * mass  # of a NumPy float64, the product would be one too
-        self._projection, right = factors(X, key, n_components, self.random_state)
-        self.item_embedding_ = round_for_exact_sums(weight * right, n_components, axis=0).T
-        self._largest = largest_norm(self.item_embedding_.T)
-        self._similarity: SimilarityGraph | None = None
+        self._projection_, right = factors(X, key, n_components, self.random_state)
+        # The weight is a float32: with a NumPy float64, the product would be one too.
+        self.item_embedding_ = round_for_exact_sums(
+            np.float32(self.low_pass_weight) * mass * right, n_components, axis=1
+        )
+        self._similarity_: SimilarityGraph | None = None
         if vectors is not None:
-            self._similarity = memory.cache(SimilarityGraph)(vectors, self.n_neighbors)
-            self._text_scale = np.float32(self.text_weight * mass)
-            self.graph_ = self.graph_ + self._text_scale * self._similarity.adjacency
+            self._similarity_ = cache.cache(SimilarityGraph.build)(vectors, self.n_neighbors)
+            self._content_scale_ = np.float32(self.content_weight * mass)
+            self.graph_ = self.graph_ + self._content_scale_ * self._similarity_.adjacency
 
-    def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        spread = _spreader(self.graph_ if columns is None else self.graph_[:, columns])
+    def _scorer(self) -> Scorer:
+        cooccurrence = SparseWeights(self.graph_)
         if not self._n_features_out:
-            return spread
-        embedding = self.item_embedding_ if columns is None else self.item_embedding_[columns]
-        return ProductScorer(spread, self._embed, embedding.T, self._largest)
+            return cooccurrence
+        return Sum((cooccurrence, LowRank(self._projection_, self.item_embedding_)))
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
-        assert self._similarity is not None  # _vectors_of refuses new items without it
-        edges = self._text_scale * self._similarity.join(vectors)
-        return lambda X: _add_rows(X, edges)
+        assert self._similarity_ is not None  # _vectors_of refuses new items without it
+        return SparseWeights(self._content_scale_ * self._similarity_.join(vectors))
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         if not self._n_features_out:
             raise ValueError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
-        return X @ self._projection
+        return X @ self._projection_
 
 
-def _spreader(graph: sparse.csr_array) -> Scorer:
-    """Return a function from histories to histories · graph, dense.
-
-    Where a fair part of the graph is filled and many users ask, they share a dense copy of it: faster, and the same
-    bits, since the entries of a history are added in the same order.
-    """
-    n_cells = math.prod(graph.shape)
-    is_full = FULL_SHARE * n_cells < graph.nnz and 4 * n_cells <= DENSE_BYTES
-    lock = Lock()
-    n_users = 0  # of all blocks so far: how a call is cut depends on the threads
-    copies: list[np.ndarray] = []
-
-    def spread(X: sparse.csr_array) -> np.ndarray:
-        nonlocal n_users
-        with lock:
-            n_users += X.shape[0]
-            if is_full and n_users >= MANY_USERS and not copies:
-                copies.append(graph.toarray())
-        return X @ copies[0] if copies else _add_rows(X, graph)
-
-    return spread
-
-
-def _add_rows(X: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
-    """Return histories · graph, dense: the bits of a sparse product, which would look for what is filled first.
-
-    The rows of the graph that histories name are copied, weighted and added up, a few histories at a time.
-    """
-    scores = np.empty((X.shape[0], graph.shape[1]), dtype=np.float32)
-    ends = np.append(0, np.cumsum(np.diff(graph.indptr)[X.indices], dtype=np.int64))[X.indptr]  # of each history
-    start = 0
-    while start < X.shape[0]:
-        stop = max(start + 1, int(np.searchsorted(ends, ends[start] + ROWS_ENTRIES, side="right")) - 1)
-        first, last = X.indptr[start], X.indptr[stop]
-        rows = graph[X.indices[first:last]]
-        rows.data *= np.repeat(X.data[first:last], np.diff(rows.indptr))
-        histories = (rows.data, rows.indices, rows.indptr[X.indptr[start : stop + 1] - first])
-        sparse.csr_array(histories, shape=(stop - start, graph.shape[1])).toarray(out=scores[start:stop])
-        start = stop
-    return scores
-
-
-# What caches keep, by a key for X.
+# Functions that a cache keeps, by a key for X.
 
 
 def _cooccurrence(
     X: sparse.csr_array, key: str | None, degree_exponent: float, sharpness: float
 ) -> tuple[sparse.csr_array, np.float32]:
-    """Return the sharpened co-occurrence, and its mean row sum over items that have any, 1 where none has."""
-    graph = sharpened_cooccurrence(X, degree_exponent, sharpness)
+    """Return the sharpened co-occurrence, and its mean row sum over items with any, 1 where no item has any."""
+    graph = sharpened_cooccurrence(Statistics.accumulate(X, 2 * degree_exponent), sharpness)
     sums = graph.sum(axis=1)
     return graph, np.float32(sums[sums > 0].mean()) if (sums > 0).any() else np.float32(1.0)
 

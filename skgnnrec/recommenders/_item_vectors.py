@@ -1,120 +1,122 @@
-"""From a catalog to unit vectors: the item encoder, fitted, and the centre of the fitted items."""
+"""From a catalog to unit vectors: the fitted item encoder, and the unit and the centre of the fitted items."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_array, check_memory
+from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_memory as check_cache
 
-from skgnnrec._validation import check_memory as check_free_memory
-from skgnnrec.catalog import ItemCatalog
+from skgnnrec._memory import check_memory
+from skgnnrec.catalog import ItemCatalog, encoder_input
+from skgnnrec.ranking import row_lengths, to_unit_length
 
-__all__ = ["ItemVectors"]
+__all__ = ["ItemEncoder"]
+
+ORDINARY_EXPONENT = 64  # vectors with values up to 2^64, and not all below 2^-64, need no other unit in float32
+NOISE = 1e-6  # relative to the values: the difference of an item at the centre is a rounding error
 
 
-class ItemVectors:
-    """Centred unit vectors of items.
+@dataclass(frozen=True, eq=False)
+class ItemEncoder:
+    """Turns item data into centred vectors of length one.
 
-    Vectors of texts crowd around a common direction; without it, their cosines tell items apart.
-
-    Parameters
-    ----------
-    encoder : transformer or None
-        Fitted to the catalog's data; None takes the data itself, which then must be numeric.
-    memory : str, object with the joblib.Memory interface or None
-        Keeps encoded catalogs between fits.
+    Vectors of texts have a large common part; without it, their cosines distinguish items. The unit of the vectors does
+    not matter: very large and very small ones are divided by a power of two before they become float32.
     """
 
-    def __init__(self, encoder: Any, memory: Any) -> None:
-        self.encoder = None if encoder is None else clone(encoder)
-        self._memory = memory
+    encoder: Any  # fitted; None takes the data of the catalog as vectors
+    exponent: int  # of the power of two that is the unit of the vectors
+    mean: np.ndarray  # of the vectors of the fitted items in that unit, (n_dimensions,), float32
 
-    def fit_transform(self, catalog: ItemCatalog, X: sparse.csr_array | None = None) -> np.ndarray:
-        """Return the vectors of the catalog's items and keep their centre.
+    @classmethod
+    def fit_transform(
+        cls, encoder: Any, catalog: ItemCatalog, memory: Any, X: sparse.csr_array
+    ) -> tuple[ItemEncoder, np.ndarray]:
+        """Fit a clone of an encoder and return it with the vectors of the catalog, (n_items, n_dimensions), float32.
 
-        Parameters
-        ----------
-        catalog : ItemCatalog
-            The items.
-        X : csr_array of shape (n_users, n_items), default=None
-            The interactions of the fit, for encoders that require a y: they are given items × users.
-
-        Returns
-        -------
-        vectors : ndarray of shape (n_items, n_dimensions), float32
-            Unit vectors; zero where an item has no data that sets it apart from the mean.
+        Encoders whose tags require a y receive the interactions, items × users. Items whose data do not differ from the
+        mean have the zero vector.
         """
-        fit_encode = check_memory(self._memory).cache(_fit_encode)
-        y = sparse.csr_array(X.T) if X is not None and _requires_y(self.encoder) else None
-        self.encoder, encoded = fit_encode(self.encoder, catalog, y)
-        self.mean = encoded.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return self._unit(encoded)
+        unfitted = None if encoder is None else clone(encoder)
+        y = sparse.csr_array(X.T) if _requires_y(unfitted) else None
+        fitted, encoded, exponent = check_cache(memory).cache(_fit_encode)(unfitted, catalog, y)
+        with np.errstate(under="ignore"):
+            mean = encoded.mean(axis=0, dtype=np.float64).astype(np.float32)
+        result = cls(fitted, exponent, mean)
+        return result, result._centre(encoded)
 
     def transform(self, catalog: ItemCatalog) -> np.ndarray:
-        """Return the vectors of other items in the same space.
-
-        Parameters
-        ----------
-        catalog : ItemCatalog
-            The items, with the same columns.
-
-        Returns
-        -------
-        vectors : ndarray of shape (n_items, n_dimensions), float32
-            Unit vectors.
-        """
-        data = catalog.data
+        """Return the vectors of other items in the same space, (n_items, n_dimensions), float32."""
+        data = encoder_input(catalog, self.encoder)
         encoded = _as_vectors(data if self.encoder is None else self.encoder.transform(data), catalog, self.encoder)
         if encoded.shape[1] != len(self.mean):
-            raise ValueError(f"items has vectors of {encoded.shape[1]} dimensions, the fitted items {len(self.mean)}.")
-        return self._unit(encoded)
+            raise ValueError(
+                f"candidates has vectors of {encoded.shape[1]} dimensions, the fitted items {len(self.mean)}."
+            )
+        return self._centre(_in_unit(encoded, self.exponent))
 
-    def _unit(self, encoded: np.ndarray) -> np.ndarray:
+    @np.errstate(under="ignore")
+    def _centre(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the differences from the mean, scaled to unit length; items at the mean have the zero vector."""
         centred = encoded - self.mean
-        # What rounding leaves of an item that stands at the centre is noise, not a direction.
-        noise = 1e-6 * (np.abs(self.mean).max(initial=0.0) + np.abs(encoded).max(axis=1, initial=0.0))
-        length = np.linalg.norm(centred, axis=1)
-        length[length <= noise] = np.inf
-        return centred / length[:, None]
+        noise = NOISE * (np.abs(self.mean).max(initial=0.0) + np.abs(encoded).max(axis=1, initial=0.0))
+        centred[row_lengths(centred) <= noise] = 0.0
+        return to_unit_length(centred)
 
 
 def _requires_y(encoder: Any) -> bool:
-    """Return whether an encoder, or one inside of it, says by its tags that it learns from a y."""
+    """Return whether the tags of an encoder, or of an estimator inside it, require a y."""
     if encoder is None:
         return False
     inside = encoder.get_params(deep=True).values() if hasattr(encoder, "get_params") else ()
     return any(get_tags(part).target_tags.required for part in (encoder, *inside) if isinstance(part, BaseEstimator))
 
 
-def _fit_encode(encoder: Any, catalog: ItemCatalog, y: sparse.csr_array | None) -> tuple[Any, np.ndarray]:
-    data = catalog.data
-    if encoder is None:
-        return encoder, _as_vectors(data, catalog, encoder)
-    if not hasattr(encoder, "fit_transform"):  # such as a FrozenEstimator
-        encoded = encoder.fit(data, y).transform(data)
-    else:
-        encoded = encoder.fit_transform(data) if y is None else encoder.fit_transform(data, y)
-    return encoder, _as_vectors(encoded, catalog, encoder)
+def _fit_encode(encoder: Any, catalog: ItemCatalog, y: sparse.csr_array | None) -> tuple[Any, np.ndarray, int]:
+    """Return the fitted encoder, the vectors of the catalog in float32 and the exponent of their unit."""
+    encoded = data = encoder_input(catalog, encoder)
+    if encoder is not None:
+        if not hasattr(encoder, "fit_transform"):  # such as a FrozenEstimator
+            encoded = encoder.fit(data, y).transform(data)
+        else:
+            encoded = encoder.fit_transform(data) if y is None else encoder.fit_transform(data, y)
+    encoded = _as_vectors(encoded, catalog, encoder)
+    exponent = int(np.frexp(max(encoded.max(initial=0.0), -encoded.min(initial=0.0)))[1])
+    exponent = exponent if abs(exponent) > ORDINARY_EXPONENT else 0
+    return encoder, _in_unit(encoded, exponent), exponent
+
+
+def _in_unit(encoded: np.ndarray, exponent: int) -> np.ndarray:
+    """Return vectors divided by 2^exponent, float32."""
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = (np.ldexp(encoded, -exponent) if exponent else encoded).astype(np.float32, copy=False)
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"candidates has values up to {np.abs(encoded).max():.3g}, too large in the unit of the fitted items."
+        )
+    return scaled
 
 
 def _as_vectors(encoded: Any, catalog: ItemCatalog, encoder: Any) -> np.ndarray:
     if encoder is None:
         _require_numbers(encoded)
-        if isinstance(encoded, pd.Series):
-            encoded = encoded.to_frame()
-    name = "items" if encoder is None else f"the output of item_encoder ({type(encoder).__name__})"
+        encoded = encoded if getattr(encoded, "ndim", 2) == 2 else np.asarray(encoded)[:, None]
+    name = "catalog" if encoder is None else f"the output of item_encoder ({type(encoder).__name__})"
     if sparse.issparse(encoded):
-        check_free_memory(
+        check_memory(
             4 * encoded.shape[0] * encoded.shape[1],
             f"Dense item vectors from {name}",
             "Reduce them, for example with make_pipeline(TfidfVectorizer(), TruncatedSVD(128)).",
         )
         encoded = encoded.toarray()
-    with np.errstate(over="ignore"):
-        encoded = check_array(encoded, dtype=np.float32, input_name=name)
+    with np.errstate(all="ignore"):
+        encoded = check_array(encoded, dtype=[np.float32, np.float64], input_name=name)
     if encoded.shape[0] != catalog.n_items:
         raise ValueError(
             f"{name} has {encoded.shape[0]} rows for {catalog.n_items} items. A transformer of texts takes one column: "
@@ -124,13 +126,17 @@ def _as_vectors(encoded: Any, catalog: ItemCatalog, encoder: Any) -> np.ndarray:
 
 
 def _require_numbers(data: Any) -> None:
-    columns = data.columns if isinstance(data, pd.DataFrame) else [None]
-    for name in columns:
-        dtype = data[name].dtype if name is not None else data.dtype
-        if not pd.api.types.is_numeric_dtype(dtype):
-            where = f"column {name!r}" if name is not None else "the data"
+    columns = (
+        [(f"column {name!r}", data[name].dtype) for name in data]
+        if hasattr(data, "columns")
+        else [("the data", data.dtype)]
+    )
+    for where, dtype in columns:
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
+            if getattr(dtype, "kind", "O") in "biuf":  # numbers in an extension type of pandas
+                continue
             raise ValueError(
-                f"item_encoder=None takes the catalog's data as vectors, but {where} of items is of dtype {dtype}. "
-                "Pass item_encoder=TextEmbedder(...), make_pipeline(TfidfVectorizer(), TruncatedSVD(128)) or any other "
-                "transformer of that data."
+                f"item_encoder=None takes the data of the catalog as vectors, but {where} of the catalog is of dtype "
+                f"{dtype}. Pass item_encoder=TextEmbedder(...), make_pipeline(TfidfVectorizer(), TruncatedSVD(128)) or "
+                "any other transformer of that data."
             )

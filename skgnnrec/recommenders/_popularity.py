@@ -1,4 +1,4 @@
-"""What everybody takes: the floor that any recommender must clear."""
+"""The popularity ranking: the same items for every user."""
 
 from typing import Any, ClassVar
 
@@ -6,21 +6,22 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.recommenders._base import BaseRecommender, Scorer
+from skgnnrec.ranking import Constant, Scorer
+from skgnnrec.recommenders._base import BaseRecommender
 
 __all__ = ["PopularityRecommender"]
 
 
 class PopularityRecommender(BaseRecommender):
-    """Recommend the items most users have, the same to everybody.
+    """Recommend the items that most users have, the same to every user.
 
-    The score of item j is the number of fitted users whose history holds j. New items score 0.
+    The score of an item is the number of users in the fit who have it. New items have the score 0.
 
     Parameters
     ----------
     n_recommendations : int, default=10
         Items per user in `predict` and `score`.
-    items : ItemCatalog, default=None
+    catalog : ItemCatalog, default=None
         The items, for their ids.
 
     Attributes
@@ -34,6 +35,10 @@ class PopularityRecommender(BaseRecommender):
     feature_names_in_ : ndarray of shape (n_items,)
         The names of the columns of X, where all are strings.
 
+    See Also
+    --------
+    ContentRecommender : The other baseline, by the content of the items.
+
     Examples
     --------
     >>> import numpy as np
@@ -44,22 +49,21 @@ class PopularityRecommender(BaseRecommender):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        name: BaseRecommender._parameter_constraints[name] for name in ("n_recommendations", "items")
+        name: BaseRecommender._parameter_constraints[name] for name in ("n_recommendations", "catalog")
     }
 
-    def __init__(self, n_recommendations: int = 10, *, items: ItemCatalog | None = None) -> None:
+    def __init__(self, n_recommendations: int = 10, *, catalog: ItemCatalog | None = None) -> None:
         self.n_recommendations = n_recommendations
-        self.items = items
+        self.catalog = catalog
 
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None) -> None:
-        self.item_embedding_ = self._popularity[:, None]
+    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+        self.item_embedding_ = self._item_counts_.astype(np.float32)[:, None]
 
-    def _item_scorer(self, columns: np.ndarray | None) -> Scorer:
-        popularity = self._popularity[slice(None) if columns is None else columns]
-        return lambda X: np.tile(popularity, (X.shape[0], 1))
+    def _scorer(self) -> Scorer:
+        return Constant(self.item_embedding_[:, 0])
 
-    def _new_item_scorer(self, vectors: Any) -> Scorer:
-        return lambda X: np.zeros((X.shape[0], len(vectors)), dtype=np.float32)
+    def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
+        return Constant(np.zeros(len(vectors), dtype=np.float32))
 
     def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
         return np.empty((catalog.n_items, 0), dtype=np.float32)

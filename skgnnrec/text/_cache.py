@@ -1,14 +1,14 @@
 """Vectors of texts that were embedded before, kept in this process or in a file.
 
-A key says everything that a vector depends on (`make_keys`), so that what is found needs no further question. A cache
-may forget at any time; it returns nothing but what was put under that very key.
+A key is a digest of everything that a vector depends on (`make_keys`). A cache may drop a vector at any time, and it
+returns only vectors that were stored under the same key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,52 +17,42 @@ from typing import Protocol
 
 import numpy as np
 
+from skgnnrec._device import ForkSafeLock
+
+__all__ = ["MemoryCache", "NoCache", "VectorCache", "embed_through", "make_keys", "memory_cache", "open_cache"]
+
 # Bytes of a key. Among a trillion texts, two share one with a probability of 1e-24.
 _KEY_SIZE = 20
 _MEMORY_LIMIT_MIB = 256
 _FILE_LIMIT_MIB = 4096
-# How often to look whether other processes are done with what they compute.
+# Seconds between looks for the vectors that other processes compute.
 _POLL_S = 0.05
+_FILE_IN_FOLDER = "skgnnrec-texts.sqlite"
+# The start of "file:texts.sqlite" or "sqlite:///texts.sqlite"; a single letter is a drive of Windows.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 class VectorCache(Protocol):
-    """What the embedder asks of a cache."""
+    """The cache of an embedder; vectors of another length than `embedding_dim` count as absent, None takes any."""
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Return the vectors that are there."""
+    def get(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> dict[bytes, np.ndarray]:
+        """Return the vectors that are stored."""
 
-    def claim(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Return those that the caller shall compute: not there yet, and nobody else is at it."""
+    def claim(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> list[bytes]:
+        """Return the keys that the caller is to compute: neither stored nor claimed by another process."""
 
     def put(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Keep vectors, and give up the claims to them."""
+        """Store vectors and end the claims to them."""
 
     def release(self, keys: Sequence[bytes]) -> None:
-        """Give up claims without a vector."""
+        """End claims without storing a vector."""
 
 
 @contextmanager
 def open_cache(cache: str | os.PathLike[str] | None, limit_mib: int | None) -> Iterator[VectorCache]:
-    """Open the cache that a parameter asks for.
+    """Open the cache that a parameter names: None, "memory", or the path of a file or folder.
 
-    Parameters
-    ----------
-    cache : None, "memory", str or path-like
-        No cache, that of this process, or a file; in a folder the file gets a name.
-    limit_mib : int or None
-        Mebibytes it may take; None for 256 in memory and 4096 in a file.
-
-    Yields
-    ------
-    cache : VectorCache
-        The cache.
-
-    Raises
-    ------
-    ValueError
-        If the file is something else than such a cache.
-    OSError
-        If it cannot be opened.
+    A file that is not such a cache raises ValueError, one that cannot be opened OSError.
     """
     if cache is None:
         yield NoCache()
@@ -73,25 +63,24 @@ def open_cache(cache: str | os.PathLike[str] | None, limit_mib: int | None) -> I
         # Imported here: an interpreter without SQLite can still embed.
         from skgnnrec.text._cache_file import FileCache
 
-        with FileCache(cache, (limit_mib or _FILE_LIMIT_MIB) << 20) as file_cache:
+        with FileCache(_cache_path(cache), (limit_mib or _FILE_LIMIT_MIB) << 20) as file_cache:
             yield file_cache
 
 
+def _cache_path(cache: str | os.PathLike[str]) -> str:
+    """Return the path of the file of a cache, and refuse strings that only look like a path."""
+    path = os.path.expanduser(os.fsdecode(cache))
+    if not path or "\0" in path or path.startswith("~") or path == ":memory:" or _SCHEME.match(path):
+        raise ValueError(
+            f"cache must be None, 'memory' or the path of a file or folder, got {os.fspath(cache)!r}. A file of such a "
+            "name is given as './name'."
+        )
+    is_folder = os.path.isdir(path) or path.endswith(("/", os.sep))
+    return os.path.join(path, _FILE_IN_FOLDER) if is_folder else path
+
+
 def make_keys(recipe: str, texts: Sequence[str]) -> list[bytes]:
-    """Return a key for each text.
-
-    Parameters
-    ----------
-    recipe : str
-        Everything else that a vector depends on: model, pooling, prompt and so on.
-    texts : sequence of str
-        The texts.
-
-    Returns
-    -------
-    keys : list of bytes
-        Digests, equal for equal texts and recipes only.
-    """
+    """Return the key of each text; `recipe` holds all else that a vector depends on: model, pooling, prompt."""
     secret = hashlib.blake2b(recipe.encode()).digest()
     return [hashlib.blake2b(text.encode(), key=secret, digest_size=_KEY_SIZE).digest() for text in texts]
 
@@ -101,34 +90,25 @@ def embed_through(
     keys: Sequence[bytes],
     batches: Iterable[np.ndarray],
     compute: Callable[[list[int]], np.ndarray],
+    embedding_dim: int,
 ) -> dict[bytes, np.ndarray]:
-    """Compute what a cache lacks, once in all processes that share it.
+    """Return the vectors of all texts of the batches, each computed once in all processes that share the cache.
 
-    Parameters
-    ----------
-    cache : VectorCache
-        The cache.
-    keys : sequence of bytes
-        The keys of all texts.
-    batches : iterable of ndarray of int
-        Positions of the texts to compute at once.
-    compute : callable
-        Returns the vectors of some positions.
-
-    Returns
-    -------
-    vectors : dict of bytes to ndarray
-        The vectors of all texts of the batches.
+    A batch holds the positions of its texts in `keys`; `compute` returns the vectors of some positions.
     """
     vectors: dict[bytes, np.ndarray] = {}
-    waiting = [_embed_batch(cache, keys, batch, compute, vectors) for batch in batches]
-    # What others are at. They deliver, or what they claimed becomes free.
+
+    def embed(batch: Sequence[int] | np.ndarray) -> list[int]:
+        return _embed_batch(cache, keys, batch, compute, embedding_dim, vectors)
+
+    # Other processes compute the rest: they store it, or their claims end.
+    waiting = [embed(batch) for batch in batches]
     while waiting := [batch for batch in waiting if batch]:
         before = sum(map(len, waiting))
         for batch in waiting:
-            vectors.update(cache.get([keys[row] for row in batch]))
+            vectors.update(cache.get([keys[row] for row in batch], embedding_dim))
         missing = [[row for row in batch if keys[row] not in vectors] for batch in waiting]
-        waiting = [_embed_batch(cache, keys, batch, compute, vectors) for batch in missing]
+        waiting = [embed(batch) for batch in missing]
         if sum(map(len, waiting)) == before:
             time.sleep(_POLL_S)
     return vectors
@@ -139,10 +119,11 @@ def _embed_batch(
     keys: Sequence[bytes],
     batch: Sequence[int] | np.ndarray,
     compute: Callable[[list[int]], np.ndarray],
+    embedding_dim: int,
     vectors: dict[bytes, np.ndarray],
 ) -> list[int]:
-    """Compute what nobody else computes; return the rest."""
-    claimed = set(cache.claim([keys[row] for row in batch])) if len(batch) else set()
+    """Compute the texts of a batch that no other process computes, and return the positions of the others."""
+    claimed = set(cache.claim([keys[row] for row in batch], embedding_dim)) if len(batch) else set()
     mine = [int(row) for row in batch if keys[row] in claimed]
     if mine:
         own = [keys[row] for row in mine]
@@ -157,53 +138,47 @@ def _embed_batch(
 
 
 class NoCache:
-    """Keeps nothing."""
+    """A cache that stores nothing."""
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Find nothing."""
+    def get(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> dict[bytes, np.ndarray]:
+        """Return no vectors."""
         return {}
 
-    def claim(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Let the caller compute all."""
+    def claim(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> list[bytes]:
+        """Return all keys."""
         return list(keys)
 
     def put(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Forget."""
+        """Do nothing."""
 
     def release(self, keys: Sequence[bytes]) -> None:
         """Do nothing."""
 
 
 class MemoryCache:
-    """Keeps vectors in this process; those used longest ago leave first.
-
-    Parameters
-    ----------
-    limit : int
-        Bytes of vectors.
-    """
+    """Vectors in the memory of this process, at most `limit` bytes; the least recently used ones are dropped."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._vectors: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self._size = 0
-        self._changing = threading.Lock()
+        self._changing = ForkSafeLock()
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Return the vectors that are there."""
+    def get(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> dict[bytes, np.ndarray]:
+        """Return the vectors that are stored."""
         with self._changing:
-            found = {key: self._vectors[key] for key in keys if key in self._vectors}
+            found = {key: self._vectors[key] for key in keys if self._has(key, embedding_dim)}
             for key in found:
                 self._vectors.move_to_end(key)
         return found
 
-    def claim(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Return those that are not there; the lock of the model keeps other threads from them meanwhile."""
+    def claim(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> list[bytes]:
+        """Return the keys that are not stored; the lock of the model keeps other threads from computing them."""
         with self._changing:
-            return [key for key in keys if key not in self._vectors]
+            return [key for key in keys if not self._has(key, embedding_dim)]
 
     def put(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Keep vectors."""
+        """Store vectors."""
         with self._changing:
             for key, vector in zip(keys, vectors, strict=True):
                 self._drop(key)
@@ -217,10 +192,13 @@ class MemoryCache:
         """Do nothing: there are no claims."""
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all vectors."""
         with self._changing:
             self._vectors.clear()
             self._size = 0
+
+    def _has(self, key: bytes, embedding_dim: int | None) -> bool:
+        return key in self._vectors and embedding_dim in (None, len(self._vectors[key]))
 
     def _drop(self, key: bytes) -> None:
         vector = self._vectors.pop(key, None)

@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +19,11 @@ import numpy as np
 
 from skgnnrec.exceptions import CacheWarning
 
+__all__ = ["FileCache"]
+
 T = TypeVar("T")
 
-_FILE_IN_FOLDER = "skgnnrec-texts.sqlite"
-# Where SQLite keeps the number of the application that a file belongs to, and that of its format.
+# The marks of the application and of its format, which SQLite keeps in the header of a file.
 _APPLICATION_ID = 0x736B6774
 _FORMAT = 1
 _SCHEMA = {
@@ -30,47 +32,32 @@ _SCHEMA = {
     "CREATE INDEX vectors_by_use ON vectors (used)",
     "CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
 }
-# Who claims a batch and does not deliver, because it was killed, is waited for no longer than this.
+# The time after which the claims of a process end that was killed before it stored its vectors.
 _LEASE_S = 30.0
-# How long another process may write before a statement fails; a batch takes it milliseconds.
+# The time that another process may write before a statement fails; storing a batch takes milliseconds.
 _BUSY_S = 60.0
-# The time of use is written if the stored one is older, so that most reading writes nothing.
+# The time of use is written only if the stored one is older than this, so that most reading writes nothing.
 _USE_PRECISION_S = 3600
-# Keys in a statement; older releases of SQLite take 999 parameters.
+# Keys in a statement; older releases of SQLite allow 999 parameters.
 _KEYS_A_STATEMENT = 900
-# What a full file is emptied to, so that not every batch has to make room.
+# The share of the limit that a full file keeps, so that not every batch has to make room.
 _KEPT_SHARE = 0.9
 _process = uuid.uuid4().hex
 
 
 class FileCache:
-    """Keeps vectors in one SQLite file, for any number of processes of a machine.
+    """Vectors in one SQLite file, at most `limit` bytes, shared by any number of processes of a machine.
 
-    What is committed survives the end of its writer (write-ahead log). Each vector carries a checksum over itself and
-    its key. A file of another kind, or with any table, view or trigger that is not this cache's, is refused and left
-    as it is. Damage that shows later ends the use of the file with a `CacheWarning`: the cache is empty from then on.
+    What is committed survives the end of its writer (write-ahead log). Each vector has a checksum over itself and its
+    key. A file of another kind, or with a table, view or trigger that is not part of a cache, is refused and left as it
+    is. Damage that shows later ends the use of the file with a `CacheWarning`: from then on the cache is empty.
 
-    Processes that need the same texts at the same time share the work: a batch is claimed before it is computed, and
-    the others wait for it. Claims of a process that was killed run out.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file, or a folder for it.
-    limit : int
-        Bytes of the file; the texts used longest ago leave first.
-
-    Raises
-    ------
-    ValueError
-        If the file is something else than such a cache.
-    OSError
-        If it cannot be opened or made.
+    Processes that need the same texts at the same time share the work: a process claims a batch before it computes it,
+    and the others wait. The claims of a killed process end after some seconds.
     """
 
     def __init__(self, path: str | os.PathLike[str], limit: int) -> None:
-        self.path = Path(path) / _FILE_IN_FOLDER if os.path.isdir(path) else Path(path)
-        self.limit = limit
+        self.path, self.limit = Path(path), limit
         # By thread: a callback that embeds while its own thread embeds must not wait for itself.
         self._owner = f"{_process} {os.getpid()} {threading.get_ident()}"
         self._connection: sqlite3.Connection | None = _open(self.path)
@@ -82,16 +69,16 @@ class FileCache:
         if self._connection is not None:
             self._connection.close()
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Return the vectors that are there, complete and finite."""
-        return self._run(lambda connection: _find(connection, keys), {})
+    def get(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> dict[bytes, np.ndarray]:
+        """Return the vectors that are stored, undamaged and finite."""
+        return self._run(partial(_find, keys=keys, embedding_dim=embedding_dim), {})
 
-    def claim(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Return those that the caller shall compute: not there yet, and nobody else is at it."""
-        return self._run(lambda connection: _claim(connection, keys, self._owner), list(keys))
+    def claim(self, keys: Sequence[bytes], embedding_dim: int | None = None) -> list[bytes]:
+        """Return the keys that the caller is to compute: neither stored nor claimed by another process."""
+        return self._run(partial(_claim, keys=keys, embedding_dim=embedding_dim, owner=self._owner), list(keys))
 
     def put(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Keep vectors, give up the claims to them, and make room."""
+        """Store vectors, end the claims to them, and make room."""
 
         def store(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
@@ -102,11 +89,11 @@ class FileCache:
         self._run(store, None)
 
     def release(self, keys: Sequence[bytes]) -> None:
-        """Give up claims without a vector."""
-        self._run(lambda connection: _give_up(connection, keys, self._owner), None)
+        """End claims without storing a vector."""
+        self._run(partial(_give_up, keys=keys, owner=self._owner), None)
 
     def _run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """Do the work; where the file fails, leave it alone from now on and return what an empty cache would."""
+        """Do the work; if the file fails, stop using it and return the result of an empty cache."""
         if self._connection is None:
             return otherwise
         try:
@@ -115,8 +102,8 @@ class FileCache:
             connection, self._connection = self._connection, None
             connection.close()
             warnings.warn(
-                f"The cache {str(self.path)!r} fails ({error}), texts are embedded without it. Delete it if it is "
-                "damaged.",
+                f"The cache {str(self.path)!r} fails ({error}) and is not used any longer: texts are embedded without "
+                "it. Delete the file if it is damaged.",
                 CacheWarning,
                 stacklevel=2,
             )
@@ -124,10 +111,11 @@ class FileCache:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Connect, after a look at what the file is, before anything is written."""
+    """Connect to a file; its kind is checked before anything is written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        # Some builds of SQLite take a relative path such as "file:x" for a URI.
+        connection = sqlite3.connect(path.absolute(), timeout=_BUSY_S, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise OSError(f"cache={str(path)!r} cannot be opened: {error}.") from error
     try:
@@ -148,9 +136,9 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:
-    """Tell a cache from an empty file, and refuse everything else."""
+    """Return whether a file is a cache; False for an empty file, and ValueError for any other."""
     names = ("application_id", "user_version")
-    # At one moment, or a cache that another process is making looks like something else.
+    # In one transaction, or a cache that another process is making would look like another file.
     with nullcontext() if connection.in_transaction else _transaction(connection, "DEFERRED"):
         statements = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
         marks = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
@@ -162,7 +150,7 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables, unless another process was faster."""
+    """Create the tables, unless another process has done so."""
     _switch_to_wal(connection)
     with _transaction(connection):
         if not _is_ours(connection):
@@ -186,7 +174,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    """Do all or nothing. The lock to write is taken at once: who reads first and then writes may fail."""
+    """Commit all statements or none; the lock to write is taken first, since one taken after reading may fail."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield
@@ -199,23 +187,23 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
 
 
 def _portions(keys: Sequence[bytes]) -> Iterator[tuple[list[bytes], str]]:
-    """Cut keys into what fits a statement, and write as many placeholders."""
+    """Yield the keys in parts that fit into a statement, each with its placeholders."""
     for start in range(0, len(keys), _KEYS_A_STATEMENT):
         portion = list(keys[start : start + _KEYS_A_STATEMENT])
         yield portion, ",".join("?" * len(portion))
 
 
-def _find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+def _find(connection: sqlite3.Connection, keys: Sequence[bytes], embedding_dim: int | None) -> dict[bytes, np.ndarray]:
     found: dict[bytes, np.ndarray] = {}
     now, stale = int(time.time()), []
     for portion, places in _portions(keys):
         rows = connection.execute(f"SELECT key, used, checksum, vector FROM vectors WHERE key IN ({places})", portion)
         for key, used, checksum, data in rows:
-            vector = _read_vector(key, checksum, data)
+            vector = _read_vector(key, checksum, data, embedding_dim)
             if vector is None:
                 continue
             found[key] = vector
-            if abs(now - used) > _USE_PRECISION_S:
+            if not isinstance(used, int) or abs(now - used) > _USE_PRECISION_S:
                 stale.append((now, key))
     if stale:
         with _transaction(connection):
@@ -223,17 +211,19 @@ def _find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, 
     return found
 
 
-def _claim(connection: sqlite3.Connection, keys: Sequence[bytes], owner: str) -> list[bytes]:
+def _claim(connection: sqlite3.Connection, keys: Sequence[bytes], embedding_dim: int | None, owner: str) -> list[bytes]:
     now = time.time()
     taken: set[bytes] = set()
     with _transaction(connection):
-        # A claim of the far future was made before somebody put the clock back.
+        # Claims that end in the far future were made before the clock was set back.
         connection.execute("DELETE FROM claims WHERE expires NOT BETWEEN ? AND ?", (now, now + 2 * _LEASE_S))
         for portion, places in _portions(keys):
             others = f"SELECT key FROM claims WHERE key IN ({places}) AND owner != ?"
             taken.update(key for (key,) in connection.execute(others, [*portion, owner]))
             stored = f"SELECT key, checksum, vector FROM vectors WHERE key IN ({places})"
-            taken.update(row[0] for row in connection.execute(stored, portion) if _read_vector(*row) is not None)
+            for key, checksum, data in connection.execute(stored, portion):
+                if _read_vector(key, checksum, data, embedding_dim) is not None:
+                    taken.add(key)
         free = [key for key in keys if key not in taken]
         claims = [(key, owner, now + _LEASE_S) for key in free]
         connection.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", claims)
@@ -254,7 +244,7 @@ def _store(connection: sqlite3.Connection, keys: Sequence[bytes], vectors: np.nd
 
 
 def _evict(connection: sqlite3.Connection, limit: int) -> None:
-    """Delete what was used longest ago; the file does not shrink, its free pages are used again."""
+    """Delete the least recently used vectors; the file does not shrink, its free pages are used again."""
     names = ("page_size", "page_count", "freelist_count")
     page_size, n_pages, n_free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
     size = page_size * (n_pages - n_free)
@@ -270,9 +260,10 @@ def _checksum(key: bytes, data: bytes) -> int:
     return zlib.crc32(data, zlib.crc32(key))
 
 
-def _read_vector(key: bytes, checksum: int, data: bytes) -> np.ndarray | None:
-    """Return what was stored, or None where that is not what is there."""
-    if not isinstance(data, bytes) or len(data) % 4 or checksum != _checksum(key, data):
+def _read_vector(key: object, checksum: object, data: object, embedding_dim: int | None) -> np.ndarray | None:
+    """Return a stored vector, None where it is damaged, not finite or of another length."""
+    # In a damaged file a column may have any type.
+    if not isinstance(key, bytes) or not isinstance(data, bytes) or len(data) % 4 or checksum != _checksum(key, data):
         return None
     vector = np.frombuffer(data, dtype="<f4").astype(np.float32)
-    return vector if np.isfinite(vector).all() else None
+    return vector if np.isfinite(vector).all() and embedding_dim in (None, len(vector)) else None

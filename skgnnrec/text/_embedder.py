@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.metadata import version
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,87 +16,97 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.callback import CallbackSupportMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgnnrec._device import limit_torch_threads, resolve_device, resolve_dtype
+from skgnnrec._device import resolve_device, resolve_dtype, torch_settings
+from skgnnrec._fitted_state import new_state
 from skgnnrec.text._cache import VectorCache, make_keys, open_cache
-from skgnnrec.text._layout import POOLINGS, Layout, Reading, describe_model
-from skgnnrec.text._texts import as_table, read_texts
+from skgnnrec.text._description import Description, describe_model
+from skgnnrec.text._layout import POOLINGS, Layout, Reading
+from skgnnrec.text._texts import as_table, read_texts, repair_surrogates
 
 if TYPE_CHECKING:
     from skgnnrec.text._model import TextModel
 
-# Raised when the same settings give other vectors than before, so that caches forget the old ones.
-_RECIPE_VERSION = 1
+__all__ = ["TextEmbedder"]
+
+# A new number when the same settings give other vectors than before, so that no cache returns the old ones.
+_RECIPE_VERSION = 2
+# In pickles and hashes only.
+_CONTENT = "_content_of_model"
 
 
 class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Turn texts into vectors with a pretrained language model.
+    """Embed texts with a pretrained language model.
 
-    A text's vector is pooled from the token vectors of the model's last layer. Texts of similar meaning get
-    vectors of high cosine similarity, if the model was trained for that, as those of sentence-transformers are.
-    Each distinct text is computed once, and neither the order of the texts nor the other texts of a call move
-    its vector by more than rounding (1e-6 in float32).
+    The vector of a text is pooled from the token vectors of the last layer of the model. If the model was trained for
+    it, as the models of sentence-transformers are [1]_, texts of similar meaning have a high cosine similarity. Each
+    distinct text is computed once, and neither the order of the texts nor the other texts of a call change its vector
+    by more than rounding (1e-6 in float32).
 
     Parameters
     ----------
     model : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
-        A folder that holds a tokenizer and safetensors weights, or a name on the Hugging Face Hub. A name is
-        looked up in the local cache first and downloaded only if it is not there.
+        A folder with a tokenizer and safetensors weights, or a name on the Hugging Face Hub. A name is looked up in the
+        local cache of the hub first and downloaded only if it is absent.
     columns : str, int or sequence of them, default=None
-        The columns of a DataFrame to read, by label, or of a two-dimensional array, by position. None reads all.
-        One-dimensional input is read as it is.
+        The columns of text: labels of a DataFrame or positions in a two-dimensional array. None takes all columns.
+        One-dimensional input has no columns.
     separator : str, default="\\n"
-        Stands between several columns. Columns without text in a row are left out there.
+        Joins the texts of several columns. Columns without text in a row are left out.
     prompt : str, default=None
-        Stands before each text, for models trained with one (``"query: "``, ``"passage: "``). None takes the
-        model's own default, which is mostly none.
+        Precedes each text, for models that were trained with prompts (``"query: "``, ``"passage: "``). None takes the
+        default prompt of the model, which is usually empty.
     prompt_name : str, default=None
-        Takes one of the prompts that come with the model instead. Models for search have ``"query"`` and
-        ``"document"``; two embedders that differ in it put both into one space.
+        Name of a prompt of the model, in place of `prompt`. Models for search have ``"query"`` and ``"document"``: two
+        embedders with these names embed queries and documents into one space.
     pooling : {"auto", "mean", "cls", "max", "last", "weighted_mean", "mean_sqrt_len"}, default="auto"
-        How token vectors become one vector: their mean, the first, the largest value in each dimension, the
-        last, a mean with weights 1, 2, 3, ..., or the sum over the root of their number. ``"auto"`` takes what a
-        model in the layout of sentence-transformers states, else the last token of decoders and the mean of others.
+        The pooling of token vectors: their mean, the first one, the largest value in each dimension, the last one, the
+        mean with weights 1, 2, 3, ..., or their sum divided by the root of their number. ``"auto"`` takes the pooling
+        in the settings of the model (in the layout of sentence-transformers), else the last token of decoders and the
+        mean of other networks.
     normalize : bool or "auto", default="auto"
-        Whether vectors have Euclidean length 1, so that their dot product is the cosine similarity. ``"auto"``
-        takes what a model in the layout of sentence-transformers states, and True for others.
+        Whether vectors have Euclidean length 1, so that their dot product is the cosine similarity. ``"auto"`` takes
+        the settings of the model (in the layout of sentence-transformers), and True for other models.
     truncate_dim : int, default=None
-        Keeps that many leading dimensions, before lengths become 1; for models trained for it (Matryoshka [2]_).
+        Number of leading dimensions to keep, at least 1; vectors are normalised afterwards. For models that were
+        trained for it (Matryoshka [2]_).
     max_length : int, default=None
-        Tokens of a text to read, special tokens and prompt included; the rest is cut off. Before that, a text
-        is cut to 64 characters a token. None takes the length that the model states.
+        Largest number of tokens of a text, special tokens and prompt included; further tokens are cut off. None takes
+        the length in the settings of the model.
     batch_tokens : int, default=None
-        Tokens to compute at once, padding included; None for 1,024 on a CPU, where more are slower, and 16,384
-        elsewhere. It hardly changes the vectors. A batch that is too large for the memory is halved.
+        Number of tokens that are computed at once, padding included. None takes 1,024 on a CPU, where more are slower,
+        and 16,384 on other devices. Vectors change by rounding only. A batch that does not fit into memory is halved.
     device : str, default="auto"
-        Where to compute: a torch device such as ``"cpu"`` or ``"cuda:1"``. ``"auto"`` takes a CUDA device where
-        there is one and the CPU otherwise, anew on each machine.
+        A torch device such as ``"cpu"`` or ``"cuda:1"``. ``"auto"`` takes a CUDA device if there is one and else the
+        CPU, on each machine anew.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Floating-point type of the network. ``"auto"`` takes bfloat16 where the processor computes in it (CPUs with
-        AVX512-BF16 or AMX, GPUs from Ampere on), up to twice as fast, if a few texts get vectors whose cosine with
-        the float32 ones is at least .999, or if the model is stored with so few digits; else float32. Take float32
-        for the same numbers on all machines. Vectors are float32 in any case.
+        Floating-point type of the network. ``"auto"`` takes bfloat16 if the processor computes in it (CPUs with
+        AVX512-BF16 or AMX, GPUs from Ampere on), up to twice as fast, and if the model is stored in it or the vectors
+        of a few texts have a cosine of at least .999 with those in float32; else it takes float32. Only float32 gives
+        the same numbers on all machines. The resulting vectors are float32.
     cache : None, "memory", str or path-like, default="memory"
-        Where vectors are kept, so that a text is embedded once: in this process, or in a file that any number of
-        processes share and that outlasts them; a folder gets the file ``skgnnrec-texts.sqlite``. None keeps nothing.
+        Where vectors are kept, so that a text is computed once: in this process, or in a file that other processes and
+        later ones share. In a folder the file is named ``skgnnrec-texts.sqlite``, and ``~`` is the home folder. None
+        keeps no vectors.
     cache_limit : int, default=None
-        Mebibytes of the cache; None for 256 in memory and 4,096 in a file. Texts used longest ago leave first.
+        Largest size of the cache in MiB, at least 1. None takes 256 in memory and 4,096 in a file. The least recently
+        used vectors are dropped.
     revision : str, default=None
-        A branch, tag or commit of the model on the hub; None for its main branch.
+        A branch, tag or commit of the model on the hub. None takes its main branch.
     trust_remote_code : bool, default=False
         Whether to run Python code that comes with the model. Only for models whose code you have read.
 
     Attributes
     ----------
     embedding_dim_ : int
-        Length of the vectors.
+        Dimensions of a vector.
     n_features_in_ : int
-        Number of columns seen in `fit`. Only defined for two-dimensional input.
+        Number of columns in `fit`. Only defined for two-dimensional input.
     feature_names_in_ : ndarray of str, shape (n_columns,)
-        Names of the columns seen in `fit`. Only defined for a DataFrame whose column labels are all strings.
+        Names of the columns in `fit`. Only defined for a DataFrame whose column labels are all strings.
 
     See Also
     --------
@@ -103,27 +114,30 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 
     Notes
     -----
-    Missing (None, NaN, NA) and blank texts get the zero vector, with or without a prompt. Embedding the empty
-    string instead would make all items without text each other's nearest neighbours; the zero vector has
-    similarity 0 to everything. Lone surrogates count as U+FFFD. Anything else that is not a `str`, such as int
-    or bytes, is an error.
+    Missing values (None, NaN, NA) and blank texts have the zero vector, with or without a prompt. A text is blank if it
+    has only white space and characters without a glyph, such as zero-width spaces, byte-order marks, soft hyphens or
+    control characters, or if the tokenizer finds no token in it. The vector of an empty string would make all items
+    without text each other's nearest neighbours; the zero vector has similarity 0 to all vectors. Blank characters
+    before a text and white space after it are removed, runs of more than eight of them become one space, and lone
+    surrogates become U+FFFD. Values of other types, such as int or bytes, raise ValueError.
 
-    What is kept in a cache is found by its content: the files of the model, pooling, prompt, `max_length`, the
-    floating-point type, the versions of the libraries and the text; neither `columns`, `normalize` nor
-    `truncate_dim` asks for new vectors. Processes that need the same texts at the same time share the work. Where all
-    texts are found, `fit_transform` and `transform` do not load the model. A damaged entry is computed again, a
-    damaged file left alone with a `CacheWarning`, and a file that is none of these caches is an error. The file must
-    lie on a disk of the machine, not on a network. It holds vectors, no texts.
+    Cached vectors are found by content: the files of the model, pooling, prompt, `max_length`, the floating-point type,
+    the versions of the libraries and the text. `columns`, `normalize` and `truncate_dim` need no new vectors. Processes
+    that need the same texts at the same time share the work. If all vectors are cached, the model is not loaded.
+    Entries are verified when they are read: a damaged entry is computed again, a damaged file is no longer used
+    (`CacheWarning`), and a file of another kind raises ValueError. The file must be on a local disk, not on a network
+    drive. It contains vectors and no texts.
 
-    A model may be static (model2vec, ``StaticEmbedding`` of sentence-transformers): one vector a token, read from a
-    table. These are much faster and less accurate.
+    A model can be static (model2vec, ``StaticEmbedding`` of sentence-transformers): a table with one vector for each
+    token. Static models are much faster and less accurate.
 
-    `fit` loads the model and learns nothing else. This process keeps the last two models, so that the folds of
-    a search load once. Weights are no part of the estimator: a pickle is small, and its copy loads the model
-    again when it first transforms.
+    `fit` loads the model and learns nothing else. A process keeps the two models that were used last, so that the folds
+    of a search load a model once. A model is identified by the content of its files: one that was replaced is loaded
+    again, and a fitted embedder refuses other weights than those of its fit. The weights are not part of the estimator:
+    a pickle is small, and its copy loads the model when it transforms.
 
-    Progress is shown by scikit-learn's callbacks, which watch fitting: after
-    ``set_callbacks(ProgressBar())``, `fit_transform` shows a bar over the batches. `transform` shows none.
+    The callbacks of scikit-learn see fits: after ``set_callbacks(ProgressBar())``, `fit_transform` shows a bar over the
+    batches, and `transform` shows none. In a forked process, torch computes with one thread.
 
     References
     ----------
@@ -222,29 +236,19 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         Raises
         ------
         ValueError
-            If X holds anything but texts and missing values, a selected column is absent, the device is not
-            there, `max_length`, `truncate_dim`, `prompt_name` or `pooling` do not fit the model, or `cache` is a
-            file of another kind.
+            If X has values that are neither texts nor missing, a selected column is absent, the device is absent, the
+            files of the model do not fit each other, `max_length`, `truncate_dim`, `prompt`, `prompt_name` or `pooling`
+            do not fit the model, or `cache` is no path or a file of another kind.
         OSError
             If the model is absent and cannot be downloaded, or has no safetensors weights; if `cache` cannot be opened.
         """
-        from skgnnrec.text._encode import choose_max_length
-
-        self._texts(X, reset=True)
-        model = self._load_model(packed=True)
-        choose_max_length(model, self.max_length)
-        self._read_settings(model.layout)
-        with open_cache(self.cache, self.cache_limit):
-            pass
-        self.embedding_dim_ = self._kept_dim(model.embedding_dim)
-        root = self._init_callback_context()
-        root.call_on_fit_task_begin(estimator=self)
-        root.call_on_fit_task_end(estimator=self)
+        with new_state(self) as fresh:
+            fresh._check_model(X)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Load the model and embed the texts, with progress where callbacks are set.
+        """Load the model and embed the texts; callbacks see the batches.
 
         Parameters
         ----------
@@ -256,7 +260,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         Returns
         -------
         vectors : ndarray of float32, shape (n_texts, embedding_dim)
-            One vector a text, zero where there is no text. Another container after `set_output`.
+            One vector per text, the zero vector for missing texts. Another container after `set_output`.
 
         Raises
         ------
@@ -265,9 +269,8 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         OSError
             As in `fit`.
         """
-        vectors = self._embed(None, self._texts(X, reset=True), fitting=True)
-        self.embedding_dim_ = vectors.shape[1]
-        return vectors
+        with new_state(self) as fresh:
+            return fresh._embed_fitted(X)
 
     def transform(self, X: Any) -> np.ndarray:
         """Embed texts.
@@ -280,43 +283,57 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         Returns
         -------
         vectors : ndarray of float32, shape (n_texts, embedding_dim)
-            One vector a text, zero where there is no text. Another container after `set_output`.
+            One vector per text, the zero vector for missing texts. Another container after `set_output`.
 
         Raises
         ------
         ValueError
-            If X holds anything but texts and missing values, its columns are not those of `fit`, the model is
-            no longer the one of `fit`, or the network gives values that are not finite.
+            If X has values that are neither texts nor missing, its columns differ from those of `fit`, the weights of
+            the model differ from those of `fit`, or the network gives values that are not finite.
         OSError
             If the model is absent and cannot be downloaded.
         """
         check_is_fitted(self)
-        vectors = self._embed(None, self._texts(X, reset=False), fitting=False)
-        if vectors.shape[1] != self.embedding_dim_:
-            raise ValueError(
-                f"The model {os.fspath(self.model)!r} must give vectors of the length seen in fit, "
-                f"{self.embedding_dim_}, got {vectors.shape[1]}; fit again."
-            )
-        return vectors
+        return self._embed(None, self._texts(X, reset=False), fitting=False)
+
+    @with_callbacks
+    def _check_model(self, X: Any) -> None:
+        """Load the model and check the texts and the settings against it."""
+        from skgnnrec.text._encode import choose_max_length
+
+        self._texts(X, reset=True)
+        model = self._load_model(packed=True)
+        choose_max_length(model, self.max_length, self._read_settings(model.layout).prompt)
+        with open_cache(self.cache, self.cache_limit):
+            pass
+        self._weights_digest_ = "" if model.description is None else model.description.weights
+        self._set_dim(model.embedding_dim)
+        root = self._init_callback_context()
+        root.call_on_fit_task_begin(estimator=self)
+        root.call_on_fit_task_end(estimator=self)
+
+    @with_callbacks
+    def _embed_fitted(self, X: Any) -> np.ndarray:
+        return self._embed(None, self._texts(X, reset=True), fitting=True)
+
+    def _set_dim(self, model_dim: int) -> None:
+        self._model_dim_, self.embedding_dim_ = model_dim, self._kept_dim(model_dim)
 
     def _texts(self, X: Any, *, reset: bool) -> list[str]:
-        """Read one text a row, with checks of the columns where there are some."""
+        """Return one text per row, after a check of the columns."""
         table = as_table(X)
-        if reset:
-            for name in ("n_features_in_", "feature_names_in_"):
-                self.__dict__.pop(name, None)
         # With `columns` given, only those need to be there later; texts without columns fit any embedder.
         if table.ndim == 2 and (reset or (self.columns is None and hasattr(self, "n_features_in_"))):
             validate_data(self, table, reset=reset, skip_check_array=True)
         return read_texts(table, self.columns, self.separator)
 
     def _load_model(self, dtype: str | None = None, *, packed: bool = False) -> TextModel:
-        """Load the model, in another floating-point type if given; packed only to embed with it."""
+        """Return the loaded model, in another floating-point type if given; with packed weights for embedding only."""
         # Imported here: torch and transformers take seconds, which a package import should not cost.
         from skgnnrec.text._model import load_model
 
         device = resolve_device(self.device)
-        return load_model(
+        model = load_model(
             self.model,
             revision=self.revision,
             trust_remote_code=self.trust_remote_code,
@@ -325,9 +342,20 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
             packed=packed,
             checked=(dtype or self.dtype) == "auto",
         )
+        self._check_weights(model.description)
+        return model
+
+    def _check_weights(self, description: Description | None) -> None:
+        """Raise ValueError if a fitted embedder finds other weights than in its fit."""
+        fitted = getattr(self, "_weights_digest_", "")
+        if fitted and description is not None and description.weights not in ("", fitted):
+            raise ValueError(
+                f"The weights of model={os.fspath(self.model)!r} are not those of the fit, the model was replaced: fit "
+                "again."
+            )
 
     def _read_settings(self, layout: Layout) -> Reading:
-        """Find prompt, pooling and normalisation, the model's own where the user leaves it to the model."""
+        """Return prompt, pooling and normalisation, those of the model where the parameters leave them open."""
         if self.prompt is not None and self.prompt_name is not None:
             raise ValueError(
                 f"Only one of prompt and prompt_name can be given, got {self.prompt!r}, {self.prompt_name!r}."
@@ -339,74 +367,85 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
                 f"The model pools by {pooling!r}, which is not supported; set pooling to one of {POOLINGS}."
             )
         normalize = layout.normalize is not False if self.normalize == "auto" else bool(self.normalize)
-        return Reading(prompt if self.prompt is None else self.prompt, pooling, normalize)
+        return Reading(repair_surrogates(prompt if self.prompt is None else self.prompt), pooling, normalize)
 
     def _kept_dim(self, model_dim: int) -> int:
-        """Return how many dimensions of the model's are kept."""
         if self.truncate_dim is not None and self.truncate_dim > model_dim:
             raise ValueError(
                 f"truncate_dim must be at most the model's {model_dim} dimensions, got {self.truncate_dim}."
             )
         return self.truncate_dim or model_dim
 
-    def _describe(self) -> tuple[Layout, str]:
-        """Return the layout and the fingerprint of the model; where it is not here yet, download it."""
-        source = os.fspath(self.model)
-        described = describe_model(source, self.revision)
+    def _describe(self) -> Description:
+        """Return the description of the model, which is downloaded where it is absent."""
+        described = describe_model(os.fspath(self.model), self.revision)
         if described is None:
-            layout = self._load_model(packed=True).layout
-            described = describe_model(source, self.revision, strict=False) or (layout, "")
+            model = self._load_model(packed=True)
+            described = model.description or Description(model.layout, "", "")
+        self._check_weights(described)
         return described
 
-    def _recipe(self, layout: Layout, fingerprint: str) -> str:
-        """Spell out what vectors depend on beside the text."""
-        reading = self._read_settings(layout)
+    def _recipe(self, description: Description) -> str:
+        """Return all that a vector depends on beside the text, as the cache sees it."""
+        reading = self._read_settings(description.layout)
         # The model decides, too, where the type is left open.
         dtype = f"{self.dtype}: {resolve_dtype(self.dtype, resolve_device(self.device))}"
-        libraries = [version(name) for name in ("transformers", "tokenizers")]
         settings = [reading.prompt, reading.pooling, self.max_length, dtype, self.trust_remote_code]
-        return repr([_RECIPE_VERSION, *libraries, fingerprint, *settings])
+        return repr([_RECIPE_VERSION, *_library_versions(), description.fingerprint, *settings])
 
     def _embed(self, model: TextModel | None, texts: Sequence[str], *, fitting: bool) -> np.ndarray:
-        """Embed each distinct text once and hand every row its vector.
+        """Embed each distinct text once and return the vectors of all texts.
 
-        Without a model it is that of the parameters, and vectors are taken from the cache; one that is given is
-        not known to the cache.
+        Without a model, it is the one of the parameters, and the cache is used; the cache does not know other models.
         """
-        layout, fingerprint = (model.layout, "") if model is not None else self._describe()
+        description = self._describe() if model is None else Description(model.layout, "", "")
+        if fitting:
+            self._weights_digest_ = description.weights
         distinct = sorted(set(texts) - {""}, key=lambda text: (len(text), text))
-        keys = make_keys(self._recipe(layout, fingerprint), distinct)
-        # A model that cannot be told from others has nothing to look for.
-        with open_cache(self.cache if fingerprint else None, self.cache_limit) as cache:
-            vectors = self._embed_distinct(model, cache, keys, distinct, fitting=fitting)
+        keys = make_keys(self._recipe(description), distinct)
+        # A model without fingerprint cannot be told from others.
+        with open_cache(self.cache if description.fingerprint else None, self.cache_limit) as cache:
+            vectors = self._embed_distinct(model, description, cache, keys, distinct, fitting=fitting)
+        if fitting:
+            self._set_dim(vectors.shape[1])
         vectors = vectors[:, : self._kept_dim(vectors.shape[1])]
-        if self._read_settings(layout).normalize:
+        if self._read_settings(description.layout).normalize:
             vectors = _scale_to_unit_length(vectors)
         row_of = {text: row for row, text in enumerate(distinct)}
         embedded = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
-        # Without text there is nothing to embed, whatever the prompt: these rows stay zero.
+        # Rows without text stay zero, whatever the prompt.
         filled = [row for row, text in enumerate(texts) if text]
         embedded[filled] = vectors[[row_of[texts[row]] for row in filled]]
         return embedded  # (n_texts, embedding_dim)
 
     def _embed_distinct(
-        self, model: TextModel | None, cache: VectorCache, keys: Sequence[bytes], texts: Sequence[str], *, fitting: bool
+        self,
+        model: TextModel | None,
+        description: Description,
+        cache: VectorCache,
+        keys: Sequence[bytes],
+        texts: Sequence[str],
+        *,
+        fitting: bool,
     ) -> np.ndarray:
-        """Return the vectors of texts, those that the cache lacks computed."""
-        found = cache.get(keys)
-        missing = [row for row, key in enumerate(keys) if key not in found]
+        """Return the vectors of distinct texts, (n_texts, model_dim), and compute those that the cache lacks."""
+        found = cache.get(keys, None if fitting or model is not None else self._model_dim_)
         report = self._report if fitting else iter
-        if not missing and found:
-            # The bar of a fit without work is a full one.
-            list(report([]))
+        if len(found) == len(keys) > 0 and len({len(vector) for vector in found.values()}) == 1:
+            list(report([]))  # the progress bar of a fit without work is a full one
             return np.stack([found[key] for key in keys])
         from skgnnrec.text._encode import embed_texts
 
-        model = model or self._load_model(packed=True)
-        if fitting:
-            # Callbacks of the batches may embed with what is fitted so far.
-            self.embedding_dim_ = self._kept_dim(model.embedding_dim)
-        with model.computing, limit_torch_threads():
+        if model is None:
+            model = self._load_model(packed=True)
+            if model.description is not None and model.description.fingerprint != description.fingerprint:
+                raise OSError(f"model={os.fspath(self.model)!r} was changed while it was read; embed again.")
+        dim = model.embedding_dim
+        if fitting:  # callbacks of the batches may embed with what is fitted so far
+            self._set_dim(dim)
+        vectors = {key: vector for key, vector in found.items() if len(vector) == dim}
+        missing = [row for row, key in enumerate(keys) if key not in vectors]
+        with model.computing, torch_settings():
             computed = embed_texts(
                 model,
                 [texts[row] for row in missing],
@@ -417,11 +456,11 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
                 batch_tokens=self.batch_tokens,
                 report=report,
             )
-        found.update(computed)
-        return np.array([found[key] for key in keys], dtype=np.float32).reshape(len(keys), model.embedding_dim)
+        vectors.update(computed)
+        return np.array([vectors[key] for key in keys], dtype=np.float32).reshape(len(keys), dim)
 
     def _report(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """Hand on the batches and tell scikit-learn's callbacks where each begins and ends."""
+        """Yield the batches; the callbacks of scikit-learn see the begin and the end of each."""
         root = self._init_callback_context("fit_transform", max_subtasks=len(batches))
         root.call_on_fit_task_begin(estimator=self)
         for batch in batches:
@@ -431,12 +470,24 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
             task.call_on_fit_task_end(estimator=self)
         root.call_on_fit_task_end(estimator=self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with a digest of the model, so that `joblib.hash` differs where the model does."""
+        try:
+            described = describe_model(os.fspath(self.model), self.revision, strict=False)
+        except (OSError, ValueError, TypeError):  # of a parameter or a model that a fit would refuse
+            described = None
+        return {**super().__getstate__(), _CONTENT: None if described is None else described.fingerprint}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state without the digest of the model."""
+        super().__setstate__({name: value for name, value in state.items() if name != _CONTENT})
+
     @property
     def _n_features_out(self) -> int:
         return self.embedding_dim_
 
     def __sklearn_tags__(self) -> Any:
-        """Say that the samples are texts, missing ones allowed."""
+        """Return tags that state that samples are texts, missing ones allowed."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
@@ -446,7 +497,15 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         return tags
 
 
+@cache
+def _library_versions() -> list[str]:
+    # Looking them up takes longer than embedding a short text does from the cache.
+    return [version(name) for name in ("transformers", "tokenizers")]
+
+
 def _scale_to_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Divide by the Euclidean length and leave zero vectors as they are."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    """Divide vectors by their Euclidean length; zero vectors stay zero."""
+    # Squares of small and large float32 values need the range of float64.
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, np.newaxis]
+    with np.errstate(under="ignore"):
+        return (vectors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,27 @@ from skgnnrec.text._cache import VectorCache, embed_through
 from skgnnrec.text._layout import POOLINGS, Reading
 from skgnnrec.text._model import TextModel
 
-# Characters read for a token that the model reads. English has about 5 to a token; the rest is safety.
+__all__ = [
+    "BatchEncoder",
+    "choose_max_length",
+    "count_own_tokens",
+    "count_prompt_tokens",
+    "default_batch_tokens",
+    "embed_texts",
+    "embed_tokens",
+    "make_batches",
+    "pool",
+    "tokenize",
+]
+
+# Characters of a text that are tokenized at first, for each token that the model reads; English has about 5 a token.
 _CHARACTERS_PER_TOKEN = 64
-# Texts given to the tokenizer at once: enough for its threads, few enough to keep its Python lists small.
+# The factor by which the start of a text grows as long as it has too few tokens.
+_GROWTH = 8
+# Texts that are tokenized at once: enough for the threads of the tokenizer, few enough for small Python lists.
 _TOKENIZER_CHUNK = 4096
-# Tokens to compute at once where the user does not say. On a CPU, activations stay in its cache and texts of a batch
-# are about equally long; a GPU needs more to be busy.
+# Tokens that are computed at once by default. So few keep the activations in the cache of a CPU; a GPU needs more to be
+# busy.
 _CPU_BATCH_TOKENS, _GPU_BATCH_TOKENS = 1024, 16_384
 
 
@@ -33,128 +49,102 @@ def embed_texts(
     batch_tokens: int | None,
     report: Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]],
 ) -> dict[bytes, np.ndarray]:
-    """Embed texts and keep their vectors.
+    """Embed distinct texts, store their vectors in a cache, and return the vector of each key, (embedding_dim,).
 
-    Parameters
-    ----------
-    model : TextModel
-        The loaded model.
-    texts : sequence of str
-        The texts, all different.
-    keys : sequence of bytes
-        A key for each text.
-    cache : VectorCache
-        Where vectors are put, and where those of other processes appear.
-    reading : Reading
-        The prompt, and how to pool.
-    max_length : int or None
-        Tokens of a text to read; None for the model's own length.
-    batch_tokens : int or None
-        The most tokens of a batch, padding included; None for what suits the device.
-    report : callable
-        Hands on the batches and tells of each that begins and ends.
-
-    Returns
-    -------
-    vectors : dict of bytes to ndarray of float32, shape (embedding_dim,)
-        The vector of each key.
-
-    Raises
-    ------
-    ValueError
-        If `max_length` does not fit the model, or a vector is not finite.
+    `report` yields the batches and reports the begin and the end of each. Texts without a token of their own have the
+    zero vector.
     """
-    max_length = choose_max_length(model, max_length)
+    max_length = choose_max_length(model, max_length, reading.prompt)
     token_ids = tokenize(model, [reading.prompt + text for text in texts], max_length)
+    lengths = count_own_tokens(model, token_ids, reading.prompt, max_length)
     skips_prompt = reading.prompt and not model.layout.includes_prompt
-    n_skipped = count_prompt_tokens(model, reading.prompt, max_length) if skips_prompt else 0
+    n_skipped = count_prompt_tokens(model, reading.prompt) if skips_prompt else 0
     encode = BatchEncoder(model, reading.pooling or model.pooling, n_skipped)
-    lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
     batches = make_batches(lengths, batch_tokens or default_batch_tokens(model.device))
-    vectors = embed_through(cache, keys, report(batches), lambda rows: encode([token_ids[row] for row in rows]))
-    # Texts that the tokenizer drops as a whole have no tokens to embed.
-    dropped = [keys[row] for row in np.flatnonzero(lengths == 0).tolist()]
-    nothing = np.zeros((len(dropped), model.embedding_dim), dtype=np.float32)
-    cache.put(dropped, nothing)
-    return {**vectors, **dict(zip(dropped, nothing, strict=True))}
+    vectors = embed_through(
+        cache, keys, report(batches), lambda rows: encode([token_ids[row] for row in rows]), model.embedding_dim
+    )
+    without = [keys[row] for row in np.flatnonzero(lengths == 0).tolist()]
+    zeros = np.zeros((len(without), model.embedding_dim), dtype=np.float32)
+    cache.put(without, zeros)
+    return {**vectors, **dict(zip(without, zeros, strict=True))}
 
 
-def choose_max_length(model: TextModel, max_length: int | None) -> int:
-    """Find how many tokens of a text to read.
+def count_own_tokens(model: TextModel, token_ids: Sequence[np.ndarray], prompt: str, max_length: int) -> np.ndarray:
+    """Return the number of tokens of each text, 0 where they are those of the prompt alone."""
+    (of_prompt,) = tokenize(model, [prompt], max_length)
+    return np.array([0 if np.array_equal(ids, of_prompt) else len(ids) for ids in token_ids], dtype=np.int64)
 
-    Parameters
-    ----------
-    model : TextModel
-        The loaded model.
-    max_length : int or None
-        What the user asks for; None for the model's own length.
 
-    Returns
-    -------
-    max_length : int
-        Number of tokens, special ones included.
+def choose_max_length(model: TextModel, max_length: int | None, prompt: str = "") -> int:
+    """Return how many tokens of a text are read, special tokens and prompt included; None takes those of the model.
 
-    Raises
-    ------
-    ValueError
-        If the network cannot read as much, or no token of text would be left.
+    A length that the network cannot read, or that leaves no token for the text, raises ValueError.
     """
+    got = f"got {max_length}" if max_length is not None else f"got {model.max_length}, the model's own"
     if max_length is None:
-        return model.max_length
-    if model.position_limit is not None and max_length > model.position_limit:
+        max_length = model.max_length
+    elif model.position_limit is not None and max_length > model.position_limit:
         raise ValueError(
-            f"max_length must be at most the {model.position_limit} tokens that the model can read, got {max_length}."
+            f"max_length must be at most the {model.position_limit} tokens that the model can read, {got}."
         )
-    n_special = model.tokenizer.num_special_tokens_to_add()
-    if max_length <= n_special:
+    n_special, n_prompt = _count_special_tokens(model), 0
+    if prompt:
+        n_prompt = len(_tokenizer_output(model, [prompt], add_special_tokens=False)[0])
+    if max_length <= n_special + n_prompt:
+        of_prompt = f" and the {n_prompt} tokens of the prompt {prompt!r}" if prompt else ""
         raise ValueError(
-            f"max_length must leave room for text beside the model's {n_special} special tokens, got {max_length}."
+            f"max_length must leave room for text beside the model's {n_special} special tokens{of_prompt}, {got}."
         )
     return max_length
 
 
+def _count_special_tokens(model: TextModel) -> int:
+    return 0 if model.layout.is_static else model.tokenizer.num_special_tokens_to_add()
+
+
 def tokenize(model: TextModel, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
-    """Turn texts into token numbers.
-
-    Parameters
-    ----------
-    model : TextModel
-        The loaded model.
-    texts : sequence of str
-        The texts, prompt included.
-    max_length : int
-        Tokens of a text to keep.
-
-    Returns
-    -------
-    token_ids : list of ndarray of int32, shape (n_tokens,)
-        One array a text, special tokens included.
-    """
-    n_characters = max_length * _CHARACTERS_PER_TOKEN
+    """Return the token numbers of each text, (n_tokens,) int32, at most `max_length` with the special tokens."""
     token_ids: list[np.ndarray] = []
     for start in range(0, len(texts), _TOKENIZER_CHUNK):
-        # The tokenizer cuts after it has read everything, which takes long for a text of a million characters.
-        chunk = [text[:n_characters] for text in texts[start : start + _TOKENIZER_CHUNK]]
-        if model.layout.lower_case:
-            chunk = [text.lower() for text in chunk]
-        with _limit_tokenizer_threads():
-            encoded = model.tokenizer(
-                chunk,
-                add_special_tokens=not model.layout.is_static,
-                truncation=True,
-                max_length=max_length,
-                padding=False,
-                return_attention_mask=False,
-            )
-        token_ids.extend(np.array(ids, dtype=np.int32) for ids in encoded["input_ids"])
+        token_ids.extend(_tokenize_starts(model, texts[start : start + _TOKENIZER_CHUNK], max_length))
     if model.dropped_id is not None:
         token_ids = [ids[ids != model.dropped_id] for ids in token_ids]
+    n_known = model.network.get_input_embeddings().num_embeddings
+    largest = max((int(ids.max()) for ids in token_ids if len(ids)), default=0)
+    if largest >= n_known:
+        raise ValueError(f"The network of the model has {n_known} tokens, its tokenizer gave token {largest}.")
     return token_ids
+
+
+def _tokenize_starts(model: TextModel, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
+    """Tokenize the start of each text; longer starts follow where a start has too few tokens.
+
+    The tokenizer itself cuts a text after it has read all of it, which takes long for a million characters.
+    """
+    n_characters = max_length * _CHARACTERS_PER_TOKEN
+    options = {"add_special_tokens": not model.layout.is_static, "truncation": True, "max_length": max_length}
+    token_ids = _tokenizer_output(model, [text[:n_characters] for text in texts], **options)
+    short: Sequence[int] = range(len(texts))
+    while short := [row for row in short if len(texts[row]) > n_characters and len(token_ids[row]) < max_length]:
+        n_characters *= _GROWTH
+        longer = _tokenizer_output(model, [texts[row][:n_characters] for row in short], **options)
+        for row, ids in zip(short, longer, strict=True):
+            token_ids[row] = ids
+    return token_ids
+
+
+def _tokenizer_output(model: TextModel, texts: Sequence[str], **options: Any) -> list[np.ndarray]:
+    if model.layout.lower_case:
+        texts = [text.lower() for text in texts]
+    with _limit_tokenizer_threads():
+        output = model.tokenizer(list(texts), padding=False, return_attention_mask=False, **options)
+    return [np.array(ids, dtype=np.int32) for ids in output["input_ids"]]
 
 
 @contextmanager
 def _limit_tokenizer_threads() -> Iterator[None]:
-    """Keep the tokenizer to one thread where torch is: its own threads are as many as the machine has cores."""
+    """Limit the tokenizer to one thread where torch has one; by itself it uses all cores of the machine."""
     name = "TOKENIZERS_PARALLELISM"
     if torch.get_num_threads() > 1 or name in os.environ:
         yield
@@ -163,52 +153,20 @@ def _limit_tokenizer_threads() -> Iterator[None]:
     try:
         yield
     finally:
-        del os.environ[name]
+        os.environ.pop(name, None)
 
 
-def count_prompt_tokens(model: TextModel, prompt: str, max_length: int) -> int:
-    """Count the tokens that a prompt takes at the start of a text.
-
-    Parameters
-    ----------
-    model : TextModel
-        The loaded model.
-    prompt : str
-        The prompt.
-    max_length : int
-        Tokens of a text that are read.
-
-    Returns
-    -------
-    n_tokens : int
-        All of its own but a special one at the end.
-
-    Raises
-    ------
-    ValueError
-        If no room is left for the text.
-    """
-    (ids,) = tokenize(model, [prompt], max_length)
-    n_tokens = len(ids) - int(len(ids) > 0 and int(ids[-1]) in model.tokenizer.all_special_ids)
-    if n_tokens + model.tokenizer.num_special_tokens_to_add() >= max_length:
-        raise ValueError(f"max_length must leave room for text beside the {n_tokens} tokens of the prompt.")
-    return n_tokens
+def count_prompt_tokens(model: TextModel, prompt: str) -> int:
+    """Return how many tokens a prompt takes at the start of a text, special tokens at the start included."""
+    (ids,) = _tokenizer_output(model, [prompt], add_special_tokens=not model.layout.is_static)
+    return len(ids) - int(len(ids) > 0 and int(ids[-1]) in model.tokenizer.all_special_ids)
 
 
 def make_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
-    """Group texts of similar length, so that padding costs little and every batch costs about the same.
+    """Return the positions of texts in batches of similar length, at most `batch_tokens` with padding in each.
 
-    Parameters
-    ----------
-    lengths : ndarray of int, shape (n_texts,)
-        Tokens of each text. Texts without tokens are left out.
-    batch_tokens : int
-        The most tokens of a batch, padding included; a longer text stands alone.
-
-    Returns
-    -------
-    batches : list of ndarray of int64
-        Positions of the texts. The longest come first: what does not fit into memory fails at the start.
+    So padding costs little and all batches cost about the same. A longer text is a batch of its own; texts of length 0
+    are left out. The longest texts come first: a batch that does not fit into memory fails at the start.
     """
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
@@ -222,37 +180,14 @@ def make_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
 
 
 class BatchEncoder:
-    """Embeds batch after batch, in smaller parts from when memory runs out.
-
-    Parameters
-    ----------
-    model : TextModel
-        The loaded model.
-    pooling : str
-        How a text's token vectors become one.
-    n_skipped : int, default=0
-        Tokens at the start of each text that are not pooled.
-    """
+    """Embeds one batch after another, in smaller parts once memory has run out."""
 
     def __init__(self, model: TextModel, pooling: str, n_skipped: int = 0) -> None:
-        self.model = model
-        self.pooling = pooling
-        self.n_skipped = n_skipped
-        self._most_tokens: int | None = None
+        self.model, self.pooling, self.n_skipped = model, pooling, n_skipped
+        self._most_tokens: int | None = None  # that fit into memory
 
     def __call__(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
-        """Embed one batch.
-
-        Parameters
-        ----------
-        token_ids : sequence of ndarray of int32
-            Token numbers of each text, at least one a text, about equally many.
-
-        Returns
-        -------
-        vectors : ndarray of float32, shape (n_texts, embedding_dim)
-            One vector a text.
-        """
+        """Return the vectors of texts of about equal length, (n_texts, embedding_dim)."""
         longest = max(len(ids) for ids in token_ids)
         parts: list[np.ndarray] = []
         start = 0
@@ -270,13 +205,13 @@ class BatchEncoder:
         return _check_finite(np.concatenate(parts), self.model)
 
     def _try(self, token_ids: Sequence[np.ndarray]) -> np.ndarray | None:
-        """Embed texts; None where they are too many for the memory. One text that is too much is an error."""
+        """Return the vectors of texts, None if they do not fit into memory; for one text that is an error."""
         try:
             return embed_tokens(self.model, token_ids, self.pooling, self.n_skipped)
         except (MemoryError, RuntimeError) as error:
             if len(token_ids) == 1 or not _is_out_of_memory(error):
                 raise
-        # Out here: as long as the error is handled, it keeps the activations alive.
+        # Outside of the handler: as long as the error is handled, it keeps the activations alive.
         return None
 
 
@@ -295,40 +230,12 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def default_batch_tokens(device: torch.device) -> int:
-    """Return how many tokens to compute at once on a device.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the network computes.
-
-    Returns
-    -------
-    batch_tokens : int
-        Tokens, padding included.
-    """
+    """Return how many tokens are computed at once on a device, padding included."""
     return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
 
 
 def embed_tokens(model: TextModel, token_ids: Sequence[np.ndarray], pooling: str, n_skipped: int = 0) -> np.ndarray:
-    """Embed one batch.
-
-    Parameters
-    ----------
-    model : TextModel
-        The loaded model.
-    token_ids : sequence of ndarray of int32
-        Token numbers of each text, at least one a text.
-    pooling : {"mean", "cls", "max", "last", "weighted_mean", "mean_sqrt_len"}
-        How a text's token vectors become one.
-    n_skipped : int, default=0
-        Tokens at the start of each text that are not pooled.
-
-    Returns
-    -------
-    vectors : ndarray of float32, shape (n_texts, embedding_dim)
-        One vector a text.
-    """
+    """Return the vectors of texts, (n_texts, embedding_dim) float32; the first `n_skipped` tokens are not pooled."""
     lengths = np.array([len(ids) for ids in token_ids])
     mask = np.arange(lengths.max()) < lengths[:, np.newaxis]  # (n_texts, longest)
     padded = np.full(mask.shape, model.pad_id, dtype=np.int64)
@@ -344,7 +251,7 @@ def embed_tokens(model: TextModel, token_ids: Sequence[np.ndarray], pooling: str
 
 
 def _to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy to a device; to a GPU from pinned memory, while it still computes what came before."""
+    """Copy an array to a device; to a GPU from pinned memory, while it still computes the batch before."""
     tensor = torch.from_numpy(array)
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
@@ -352,22 +259,10 @@ def _to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """Make one vector a text out of its token vectors.
+    """Return the pooled vector of each text from its token vectors, (n_texts, longest, embedding_dim) float32.
 
-    Parameters
-    ----------
-    hidden : Tensor of float32, shape (n_texts, longest, embedding_dim)
-        Token vectors, padded on the right.
-    mask : Tensor of bool, shape (n_texts, longest)
-        True for tokens, False for padding; at least one token a text.
-    pooling : {"mean", "cls", "max", "last", "weighted_mean", "mean_sqrt_len"}
-        Their mean, the first, the largest value in each dimension, the last, a mean in which the k-th token counts k
-        times, or their sum over the root of their number.
-
-    Returns
-    -------
-    vectors : Tensor of float32, shape (n_texts, embedding_dim)
-        One vector a text.
+    `mask`, (n_texts, longest), is True for tokens and False for the padding behind them. "weighted_mean" weighs the
+    k-th token by k, and "mean_sqrt_len" is the sum over the root of the number of tokens.
     """
     if pooling == "cls":
         return hidden[:, 0]
@@ -386,5 +281,5 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor
 
 
 def _sum(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    # Filling, not multiplying: zero times a non-finite value at a padded place would be no zero.
+    # Filled, not multiplied: zero times a padded value that is not finite is not zero.
     return hidden.masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1)

@@ -3,83 +3,61 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from threading import RLock, Thread
 from typing import Any
 
 import torch
-from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError
-from huggingface_hub.utils import (
-    are_progress_bars_disabled,
-    disable_progress_bars,
-    get_session,
-    validate_repo_id,
-)
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from skgnnrec.text._layout import Layout, folder_state, read_json, read_layout
-from skgnnrec.text._network import bears, is_causal, prepare_for_cpu, read_dense, read_static
+from skgnnrec._device import ForkSafeLock, torch_settings
+from skgnnrec.text._description import Description, describe_model
+from skgnnrec.text._hub import check_hub_answers, check_hub_name, hub_answers, settings_are_unknown
+from skgnnrec.text._layout import Layout, read_layout
+from skgnnrec.text._network import read_dense, read_static
+from skgnnrec.text._packing import prepare_for_cpu
+from skgnnrec.text._probing import find_position_limit, is_causal, measure_embedding_dim, tolerates
+from skgnnrec.text._settings import Settings, load_settings
+
+__all__ = ["TextModel", "load_model", "quiet_transformers"]
 
 # One model to embed the catalog and one to compare it with; more would only hold memory.
 _N_KEPT_MODELS = 2
 # Read by models that state no limit of their own (relative positions and a tokenizer without a maximum).
 _FALLBACK_MAX_LENGTH = 512
-# With the import of the libraries before it and the error after it, this keeps a failure under two seconds.
-_HUB_TIMEOUT_S = 1.2
-
-_loading = RLock()
+# Tokenizers without a maximum state 1e30.
+_NO_LIMIT = 10**9
+# Sizes of a network, which have to be positive integers of this range.
+_SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
+_LARGEST_SIZE = 1 << 31
 
 
 @dataclass(frozen=True, eq=False)
 class TextModel:
-    """A tokenizer and its network, ready to compute on one device.
-
-    Attributes
-    ----------
-    tokenizer : transformers tokenizer
-        Turns texts into token numbers.
-    network : torch.nn.Module
-        Turns token numbers into one vector a token.
-    device : torch.device
-        Where the network computes.
-    embedding_dim : int
-        Length of the vectors.
-    pad_id : int
-        Token number that fills up shorter texts of a batch.
-    max_length : int
-        Tokens of a text that the model is meant to read.
-    position_limit : int or None
-        Tokens of a text that the network can read at most.
-    layout : Layout
-        The settings that come with the model.
-    pooling : str
-        How it pools: as the settings say, else the last token of a decoder and the mean of others.
-    head : torch.nn.Module or None
-        Layers from the pooled vector to the model's.
-    dropped_id : int or None
-        Token number that is left out of every text.
-    computing : RLock
-        Held while texts are embedded. Tokenizers are not safe in threads, and torch fills the cores already.
-    """
+    """A tokenizer and its network, ready to compute on one device."""
 
     tokenizer: Any
-    network: Any
+    network: Any  # token numbers to one vector a token
     device: torch.device
     embedding_dim: int
-    pad_id: int
-    max_length: int
-    position_limit: int | None
+    pad_id: int  # the token that fills up the shorter texts of a batch
+    max_length: int  # tokens of a text that the model is meant to read
+    position_limit: int | None  # tokens of a text that the network can read at most
     layout: Layout = field(default_factory=Layout)
-    pooling: str = "mean"
-    head: Any = None
-    dropped_id: int | None = None
-    computing: Any = field(default_factory=RLock)
+    pooling: str = "mean"  # the pooling of the settings, else the last token of decoders and the mean of others
+    head: Any = None  # the layers from the pooled vector to that of the model
+    dropped_id: int | None = None  # the token that is left out of every text
+    description: Description | None = None  # of the files that were read, None where they are not known
+    # Held while texts are embedded: tokenizers are not safe in threads, and torch uses all cores already.
+    computing: ForkSafeLock = field(default_factory=ForkSafeLock)
 
 
 def load_model(
@@ -92,118 +70,54 @@ def load_model(
     packed: bool = False,
     checked: bool = False,
 ) -> TextModel:
-    """Load a model, or take it from the few that this process keeps.
+    """Return a model in evaluation mode, one of the few that this process keeps or a newly loaded one.
 
-    Parameters
-    ----------
-    model : str or path-like
-        A folder, or a name on the Hugging Face Hub.
-    revision : str or None
-        A branch, tag or commit of the hub's repository.
-    trust_remote_code : bool
-        Whether code that comes with the model may run.
-    device : torch.device
-        Where to compute.
-    dtype : torch.dtype
-        Floating-point type of the weights.
-    packed : bool, default=False
-        Whether to lay out the weights for fast inference, after which they cannot be trained.
-    checked : bool, default=False
-        Whether to take float32 for a model that does not bear `dtype`.
-
-    Returns
-    -------
-    text_model : TextModel
-        The model in evaluation mode.
-
-    Raises
-    ------
-    OSError
-        If the model is absent, cannot be downloaded or has no safetensors weights.
-    ValueError
-        If its weights do not cover the network, or it has a step that is not supported.
+    With `packed`, weights are laid out for fast inference and cannot be trained; with `checked`, float32 takes the
+    place of a `dtype` that would change the vectors. An absent model raises OSError, files that do not fit ValueError.
     """
     source = os.fspath(model)
-    with _loading:
-        # A model saved anew into its folder is loaded anew.
-        state = folder_state(source) if os.path.isdir(source) else None
-        return _load_once(source, revision, trust_remote_code, device, dtype, packed, checked, state)
+    key = (source, revision, trust_remote_code, device, dtype, packed, checked)
+    with _loading, torch_settings():
+        before = describe_model(source, revision, strict=False)
+        kept = _kept.get(key)
+        if kept is None or kept.description != before:
+            options = {"packed": packed, "checked": checked, "trust_remote_code": trust_remote_code}
+            kept = _load(source, before, device, dtype, revision=revision, **options)
+        _kept[key] = kept
+        _kept.move_to_end(key)
+        while len(_kept) > _N_KEPT_MODELS:
+            _kept.popitem(last=False)
+        return kept
 
 
-@lru_cache(maxsize=_N_KEPT_MODELS)
-@torch.inference_mode(mode=False)  # what is kept may be trained later, wherever it was asked for first
-def _load_once(
-    source: str,
-    revision: str | None,
-    trust_remote_code: bool,
-    device: torch.device,
-    dtype: torch.dtype,
-    packed: bool,
-    checked: bool,
-    state: tuple[tuple[str, int, int], ...] | None,
+_loading = ForkSafeLock()
+_kept: OrderedDict[tuple[Any, ...], TextModel] = OrderedDict()
+
+
+def _load(
+    source: str, before: Description | None, device: torch.device, dtype: torch.dtype, **options: Any
 ) -> TextModel:
-    options: dict[str, Any] = {
-        "revision": revision,
-        "trust_remote_code": trust_remote_code,
-        "packed": packed,
-        "checked": checked,
-    }
-    if state is not None:
-        return _read_model(source, device, dtype, local_files_only=True, **options)
-    _check_hub_name(source)
-    if _settings_are_unknown(source, revision) and not constants.HF_HUB_OFFLINE and _hub_answers():
-        return _read_model(source, device, dtype, local_files_only=False, **options)
+    """Load a model and describe the files that were read."""
+    revision = options["revision"]
+    is_folder = os.path.isdir(source)
+    read = partial(_read_model, source, device, dtype, **options)
+    loaded = read(local_files_only=True) if is_folder else _load_from_hub(source, revision, read)
+    after = describe_model(source, revision, strict=False)
+    if is_folder and after != before:
+        raise OSError(f"model={source!r} was changed while it was read; load it again.")
+    return replace(loaded, description=after)
+
+
+def _load_from_hub(source: str, revision: str | None, read: partial[TextModel]) -> TextModel:
+    check_hub_name(source)
+    if settings_are_unknown(source, revision) and hub_answers():
+        return read(local_files_only=False)
     try:
         # What is cached is read without asking the hub: no waiting, and the same weights as last time.
-        return _read_model(source, device, dtype, local_files_only=True, **options)
+        return read(local_files_only=True)
     except OSError:
-        _check_hub_answers(source)
-    return _read_model(source, device, dtype, local_files_only=False, **options)
-
-
-def _check_hub_name(source: str) -> None:
-    try:
-        validate_repo_id(source)
-    except HFValidationError:
-        raise OSError(f"model must be an existing folder or a name on the Hugging Face Hub, got {source!r}.") from None
-
-
-def _settings_are_unknown(source: str, revision: str | None) -> bool:
-    """Tell whether the network is here, but not whether settings of sentence-transformers belong to it."""
-    cached = (try_to_load_from_cache(source, name, revision=revision) for name in ("config.json", "modules.json"))
-    network, settings = cached
-    return isinstance(network, str) and settings is None
-
-
-def _check_hub_answers(source: str) -> None:
-    """Fail at once where there is no hub; its own client would retry for half a minute."""
-    if constants.HF_HUB_OFFLINE:
-        reason = "HF_HUB_OFFLINE forbids a download"
-    elif not _hub_answers():
-        reason = f"{constants.ENDPOINT} did not answer within {_HUB_TIMEOUT_S} seconds"
-    else:
-        return
-    raise OSError(
-        f"model={source!r} is neither a folder nor in the local cache of the Hugging Face Hub, and {reason}. "
-        f"Pass the folder of a downloaded model, or run 'hf download {source}' where there is a network."
-    )
-
-
-def _hub_answers() -> bool:
-    """Ask the hub for any answer, in a thread because looking up a host name knows no timeout."""
-    answers: list[Any] = []
-
-    def ask() -> None:
-        try:
-            answers.append(get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S))
-        except Exception:
-            # Whatever went wrong in between, the hub is out of reach.
-            return
-
-    asking = Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_HUB_TIMEOUT_S)
-    return bool(answers)
+        check_hub_answers(source)
+    return read(local_files_only=False)
 
 
 def _read_model(
@@ -219,36 +133,39 @@ def _read_model(
 ) -> TextModel:
     find = partial(_find_file, source, revision=revision, local_files_only=local_files_only)
     read = partial(_read_settings, find)
-    layout = read_layout(read)
-    head = read_dense(find, read, layout)
-    if layout.is_static:
-        network, tokenizer, dropped_id = read_static(find, layout)
-        pooling, position_limit = "mean", None
-    else:
-        options = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": trust_remote_code}
-        # Of a network that was stored with few digits, more of them say nothing.
-        checked = checked and dtype is not torch.float32 and _stored_dtype(read, layout) == "float32"
-        with _quiet_transformers(local_files_only):
-            network = _read_network(source, torch.float32 if checked else dtype, subfolder=layout.path, **options)
-            tokenizer = _read_tokenizer(source, subfolder=layout.path, **options)
-        position_limit, dropped_id = getattr(network.config, "max_position_embeddings", None), None
-        pooling = layout.pooling or ("last" if is_causal(network, network.device) else "mean")
-        if checked and bears(network, tokenizer, dtype, pooling, position_limit):
-            network = network.to(dtype)
-        if packed and device.type == "cpu":
-            prepare_for_cpu(network, position_limit)
-    # Tokenizers without a maximum say 1e30.
-    limits = [layout.max_length, tokenizer.model_max_length, position_limit]
-    known_limits = [limit for limit in limits if limit is not None and limit < 1e9]
-    network, head = network.to(device), head if head is None else head.to(device)
+    with _named_errors(source, "its settings, tokenizer and weights"):
+        layout = read_layout(read)
+        head = read_dense(find, read, layout)
+        if layout.is_static:
+            network, tokenizer, dropped_id = read_static(find, layout)
+            pooling, position_limit = "mean", None
+        else:
+            folder = f"{layout.path}/" if layout.path else ""
+            stored_as = _check_config(read(f"{folder}config.json"))
+            # More digits than a network was stored with say nothing.
+            checked = checked and dtype is not torch.float32 and stored_as == "float32"
+            options = {"revision": revision, "local_files_only": local_files_only, "subfolder": layout.path}
+            options["trust_remote_code"] = trust_remote_code
+            with quiet_transformers(local_files_only):
+                network = _read_network(source, torch.float32 if checked else dtype, **options)
+                tokenizer = _read_tokenizer(source, **options)
+            position_limit, dropped_id = find_position_limit(network), None
+            pooling = layout.pooling or ("last" if is_causal(network, network.device) else "mean")
+            if checked and tolerates(network, tokenizer, dtype, pooling, position_limit):
+                network = network.to(dtype)
+            if packed and device.type == "cpu":
+                prepare_for_cpu(network, position_limit)
+        max_length = _shortest_limit(layout.max_length, tokenizer.model_max_length, position_limit)
+        network, head = network.to(device), head if head is None else head.to(device)
+        embedding_dim = measure_embedding_dim(network, head, device)
     return TextModel(
         tokenizer=tokenizer,
         network=network,
         device=device,
-        embedding_dim=_measure_embedding_dim(network, head, device),
+        embedding_dim=embedding_dim,
         # Decoders often have none, and the mask hides it anyway.
         pad_id=tokenizer.pad_token_id or 0,
-        max_length=int(min(known_limits, default=_FALLBACK_MAX_LENGTH)),
+        max_length=max_length,
         position_limit=position_limit,
         layout=layout,
         pooling=pooling,
@@ -257,9 +174,36 @@ def _read_model(
     )
 
 
-def _stored_dtype(read: Callable[[str], Any], layout: Layout) -> str:
-    config = read(f"{layout.path}/config.json" if layout.path else "config.json") or {}
-    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+@contextmanager
+def _named_errors(source: str, files: str) -> Iterator[None]:
+    """Turn the errors that libraries raise for files that do not fit into a ValueError that names the model."""
+    try:
+        yield
+    except (OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and source in str(error):
+            raise
+        raise ValueError(
+            f"model={source!r} cannot be read: {files} must fit each other, got {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_config(config: Settings) -> str:
+    """Raise ValueError for values that no network can have, and return the floating-point type of the weights."""
+    config.text("model_type")
+    for name in _SIZES:
+        config.count(name, _LARGEST_SIZE)
+    return config.text("dtype") or config.text("torch_dtype") or "float32"
+
+
+def _shortest_limit(stated: int | None, of_tokenizer: Any, of_positions: int | None) -> int:
+    if isinstance(of_tokenizer, bool) or not isinstance(of_tokenizer, int | float) or not of_tokenizer >= 1:
+        raise ValueError(
+            f"tokenizer_config.json must have a positive number under 'model_max_length', got {of_tokenizer!r}."
+        )
+    limits = [limit for limit in (stated, of_tokenizer, of_positions) if limit is not None and limit < _NO_LIMIT]
+    return int(min(limits, default=_FALLBACK_MAX_LENGTH))
 
 
 def _find_file(source: str, name: str, *, revision: str | None, local_files_only: bool) -> Path:
@@ -271,15 +215,15 @@ def _find_file(source: str, name: str, *, revision: str | None, local_files_only
     return Path(hf_hub_download(source, name, revision=revision, local_files_only=local_files_only))
 
 
-def _read_settings(find: Callable[[str], Path], name: str) -> Any:
+def _read_settings(find: partial[Path], name: str) -> Settings:
     try:
-        return read_json(find(name))
+        return load_settings(find(name))
     except (FileNotFoundError, EntryNotFoundError):
-        return None
+        return Settings(repr(name), {}, exists=False)
 
 
 @contextmanager
-def _quiet_transformers(local_files_only: bool) -> Iterator[None]:
+def quiet_transformers(local_files_only: bool) -> Iterator[None]:
     """Silence the bar and the report of every load; downloads keep their bars, gaps in weights are errors."""
     verbosity = transformers_logging.get_verbosity()
     hide_bar = local_files_only and transformers_logging.is_progress_bar_enabled()
@@ -298,19 +242,17 @@ def _quiet_transformers(local_files_only: bool) -> Iterator[None]:
 
 
 def _read_tokenizer(source: str, **options: Any) -> Any:
-    try:
+    with _named_errors(source, "the files of its tokenizer, such as tokenizer_config.json,"):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    except ValueError as error:
-        raise OSError(f"The tokenizer of model={source!r} cannot be read: {error}") from error
-    # Without its files, transformers makes a tokenizer that knows no word and gives every text one vector.
-    if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        raise OSError(f"model={source!r} must come with the files of its tokenizer, its vocabulary is empty.")
+        # Without its files, transformers makes a tokenizer without words, and every text would have the same vector.
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):
+            raise OSError(f"model={source!r} must come with the files of its tokenizer, its vocabulary is empty.")
     return tokenizer
 
 
 def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:
     # Heads that the file lacks are drawn at random; the user's random numbers must not move with that.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _named_errors(source, "config.json and the weights"):
         network, report = AutoModel.from_pretrained(
             source,
             dtype=dtype,
@@ -330,11 +272,3 @@ def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:
     # Decoders would keep keys and values for a text that is never continued.
     network.config.use_cache = False
     return network.eval()
-
-
-def _measure_embedding_dim(network: Any, head: Any, device: torch.device) -> int:
-    """Embed one token: configurations name the length of the vectors differently, outputs do not."""
-    with torch.inference_mode():
-        token = torch.zeros((1, 1), dtype=torch.int64, device=device)
-        vector = network(input_ids=token, attention_mask=token + 1).last_hidden_state[0].float()
-        return int((vector if head is None else head(vector)).shape[-1])

@@ -1,37 +1,41 @@
-"""Reading texts out of what users hold: lists, arrays, series and frames."""
+"""Texts from lists, arrays, series and tables."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
+__all__ = ["as_table", "clean_text", "read_text", "read_texts", "repair_surrogates"]
+
+# White space and characters without a glyph: controls, the characters that Unicode calls ignorable, and the blank of
+# Braille. Tokenizers drop them or turn each into tokens, and either way they say nothing.
+_INVISIBLE = (
+    r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff"
+)
+_LEADING = re.compile(rf"[{_INVISIBLE}]*")
+# Longer than what separates paragraphs or indents a line.
+_LONG_RUN = re.compile(rf"[{_INVISIBLE}]{{9,}}")
+
 
 def as_table(X: Any) -> pd.DataFrame | np.ndarray:
-    """Bring texts into a frame or an object array of one or two dimensions.
-
-    Parameters
-    ----------
-    X : DataFrame, Series, array or sequence
-        The texts.
-
-    Returns
-    -------
-    table : DataFrame or ndarray of object, shape (n_texts,) or (n_texts, n_columns)
-        The same values, not yet checked.
-
-    Raises
-    ------
-    ValueError
-        If X is a single text, or has no or more than two dimensions.
-    """
+    """Return texts as a pandas DataFrame or an object array, (n_texts,) or (n_texts, n_columns), not yet checked."""
     if isinstance(X, pd.DataFrame):
         return X
-    if isinstance(X, (str, bytes)):
+    if isinstance(X, str | bytes):
         raise ValueError(f"X must be a sequence of texts, got one {type(X).__name__}; wrap it in a list.")
-    table = np.asarray(X, dtype=object)
+    native = nw.from_native(X, pass_through=True, allow_series=True)
+    if isinstance(native, nw.LazyFrame):
+        raise ValueError(f"X must be an eager table, got {type(X).__name__}; call collect() first.")
+    if isinstance(native, nw.DataFrame):
+        return pd.DataFrame({name: pd.Series(native[name].to_list(), dtype=object) for name in native.columns})
+    table = np.asarray(native.to_list() if isinstance(native, nw.Series) else X, dtype=object)
     if table.ndim not in (1, 2):
         raise ValueError(
             f"X must be a sequence of texts, an array of one or two dimensions or a DataFrame, "
@@ -41,26 +45,10 @@ def as_table(X: Any) -> pd.DataFrame | np.ndarray:
 
 
 def read_texts(table: pd.DataFrame | np.ndarray, columns: Any, separator: str) -> list[str]:
-    """Read one text a row, joining columns.
+    """Return one clean text for each row, the selected columns joined; blank and missing texts are "".
 
-    Parameters
-    ----------
-    table : DataFrame or ndarray of object, shape (n_texts,) or (n_texts, n_columns)
-        The values. One-dimensional values are texts already and have no columns to select.
-    columns : None, label or sequence of labels
-        The columns of a frame by label, of an array by position; None reads all.
-    separator : str
-        Stands between the columns that have text in a row.
-
-    Returns
-    -------
-    texts : list of str, length n_texts
-        The texts; missing and blank ones are the empty string.
-
-    Raises
-    ------
-    ValueError
-        If a column is absent, or a value is neither text nor missing.
+    `columns` are labels of a DataFrame or positions in an array, None for all. Columns without text in a row are left
+    out of its text.
     """
     if table.ndim == 1:
         return [read_text(value, row) for row, value in enumerate(table)]
@@ -74,13 +62,13 @@ def read_texts(table: pd.DataFrame | np.ndarray, columns: Any, separator: str) -
 
 
 def _locate_columns(table: pd.DataFrame | np.ndarray, columns: Any) -> list[tuple[int, Hashable]]:
-    """Pair the position of each selected column with its label."""
+    """Return the position and the label of each selected column."""
     labels: list[Hashable] = list(table.columns if isinstance(table, pd.DataFrame) else range(table.shape[1]))
     if not labels:
         raise ValueError("X has no columns, at least one column of text is needed.")
     if columns is None:
         return list(enumerate(labels))
-    wanted: list[Hashable] = [columns] if isinstance(columns, (str, int, np.integer)) else list(columns)
+    wanted: list[Hashable] = [columns] if isinstance(columns, str | int | np.integer) else list(columns)
     if not wanted:
         raise ValueError("columns must be None or select at least one column, got an empty selection.")
     missing = [label for label in wanted if label not in labels]
@@ -99,29 +87,9 @@ def _column_values(table: pd.DataFrame | np.ndarray, position: int) -> np.ndarra
 
 
 def read_text(value: Any, row: int, label: Hashable | None = None) -> str:
-    """Check one value and bring it into a string that every tokenizer takes.
-
-    Parameters
-    ----------
-    value : object
-        A string or a missing value (None, NaN, NA, NaT).
-    row : int
-        Its row in X, for the error message.
-    label : hashable, optional
-        Its column in X, for the error message.
-
-    Returns
-    -------
-    text : str
-        Valid Unicode, empty where the value is missing or blank.
-
-    Raises
-    ------
-    ValueError
-        If the value is neither text nor missing.
-    """
+    """Return the clean text of a value, "" for a missing one; other types raise a ValueError that names the place."""
     if isinstance(value, str):
-        return "" if value.isspace() else _repair_surrogates(value)
+        return clean_text(str(value))
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return ""
     place = f"row {row}" if label is None else f"row {row}, column {label!r}"
@@ -130,10 +98,19 @@ def read_text(value: Any, row: int, label: Hashable | None = None) -> str:
     )
 
 
-def _repair_surrogates(text: str) -> str:
+def clean_text(text: str) -> str:
+    """Return valid Unicode without invisible characters at the start, white space at the end and long blank runs."""
+    if text.isascii() and text.isprintable() and " " * 9 not in text:  # most texts, ten times as fast
+        return text.strip()
+    text = repair_surrogates(text)
+    start = _LEADING.match(text).end()  # type: ignore[union-attr]
+    return _LONG_RUN.sub(" ", text[start:]).rstrip()
+
+
+def repair_surrogates(text: str) -> str:
     """Join surrogate pairs and replace lone surrogates, which have no UTF-8 form, by U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return str(text)
+    return text

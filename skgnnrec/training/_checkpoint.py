@@ -1,107 +1,54 @@
-"""The state of a training on disk, so that one that was killed goes on where it was."""
+"""The state of a training on disk, from which a killed training continues."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
+import time
 import warnings
-from collections.abc import Iterable, Sequence
+import zipfile
+from contextlib import suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import joblib
 import torch
 
-from skgnnrec.training._progress import Learner, Progress, put
+from skgnnrec._memory import available_memory
+from skgnnrec.training._progress import Learner, Progress, set_parameters
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
-
-def fingerprint(settings: Sequence[Any], arrays: Iterable[np.ndarray]) -> str:
-    """Return what tells one fit from another.
-
-    Parameters
-    ----------
-    settings : sequence of str, number, bool or None
-        What steers the training.
-    arrays : iterable of ndarray
-        The data and what training starts from.
-
-    Returns
-    -------
-    fingerprint : str
-        32 hexadecimal digits.
-    """
-    digest = hashlib.sha256(repr(list(settings)).encode())
-    for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
+MAGIC = b"skgnnrec checkpoint 1\n"
+DIGEST_BYTES = hashlib.sha256().digest_size
+ABANDONED_S = 3600
 
 
-def open_checkpoint(
-    folder: str | os.PathLike[str] | None, random_state: Any, settings: Sequence[Any], arrays: Iterable[np.ndarray]
-) -> Checkpoint | None:
-    """Return the checkpoint of a fit, None where no folder is asked for.
+def open_checkpoint(folder: str | os.PathLike[str] | None, random_state: Any, identity: Any) -> Checkpoint | None:
+    """Return the checkpoint of a fit, None without a folder.
 
-    Parameters
-    ----------
-    folder : str, path-like or None
-        The parameter `checkpoint_dir` of an estimator.
-    random_state : object
-        Its parameter `random_state`.
-    settings : sequence of str, number, bool or None
-        What steers the training.
-    arrays : iterable of ndarray
-        The data and what training starts from; not read without a folder.
-
-    Returns
-    -------
-    checkpoint : Checkpoint or None
-        The checkpoint.
-
-    Raises
-    ------
-    ValueError
-        If `random_state` is no int: another fit could not begin in the same way.
+    `identity` holds everything that the state of the training depends on. Its digest names the file: the candidates of
+    a search can share a folder, and no fit continues from the state of another.
     """
     if folder is None:
         return None
     if not isinstance(random_state, Integral):
         raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {random_state!r}.")
-    return Checkpoint(folder, fingerprint(settings, arrays))
+    return Checkpoint(folder, str(joblib.hash(identity)))
 
 
 class Checkpoint:
-    """One file that always holds a whole state: it is written beside and moved into place.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Where the file is; created if it is not there.
-    fingerprint : str
-        What identifies the fit: its settings and its data. It names the file, so that the candidates of a search
-        share a folder and no fit goes on from another's state.
-    """
+    """One file that always holds a complete state: a new one is written beside it and moved into its place."""
 
     def __init__(self, folder: str | os.PathLike[str], fingerprint: str) -> None:
         self.path = Path(folder) / f"{fingerprint}.pt"
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def save(self, learner: Learner, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write the state after an epoch.
-
-        Parameters
-        ----------
-        learner : Learner
-            Its parameters are kept.
-        optimizer : Optimizer
-            Its moments are kept.
-        progress : Progress
-            Losses, scores and the best parameters.
-        """
+        """Write the state after an epoch, with a digest of its bytes."""
         state = {
             "parameters": [parameter.detach() for parameter in learner.parameters()],
             "optimizer": optimizer.state_dict(),
@@ -109,47 +56,73 @@ class Checkpoint:
             "scores": progress.scores,
             "best": progress.best,
         }
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, suffix=".tmp", delete=False) as file:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        self._remove_abandoned()
+        with tempfile.NamedTemporaryFile(
+            dir=self.path.parent, prefix=f"{self.path.stem}.", suffix=".tmp", delete=False
+        ) as file:
             try:
-                torch.save(state, file)
+                file.write(MAGIC + hashlib.sha256(content).digest() + content)
                 file.flush()
-                os.fsync(file.fileno())  # the move must not reach the disk before what is moved
+                os.fsync(file.fileno())  # the content must be on the disk before the name points to it
                 os.replace(file.name, self.path)
             except BaseException:
                 os.unlink(file.name)
                 raise
 
+    def _remove_abandoned(self) -> None:
+        """Remove the files of killed writers; no write takes an hour."""
+        for path in self.path.parent.glob(f"{self.path.stem}.*.tmp"):
+            with suppress(FileNotFoundError):  # of another process that does the same
+                if time.time() - path.stat().st_mtime > ABANDONED_S:
+                    path.unlink()
+
     def restore(self, learner: Learner, optimizer: torch.optim.Optimizer) -> Progress:
-        """Put the saved state into the learner and the optimizer.
+        """Put the saved state into the learner and the optimizer, and return the progress.
 
-        Parameters
-        ----------
-        learner : Learner
-            Its parameters are overwritten.
-        optimizer : Optimizer
-            Its moments are overwritten.
-
-        Returns
-        -------
-        progress : Progress
-            How far the training had come; the start where nothing was saved.
+        Without a saved state this is the progress of the start; a file that cannot be used is a warning.
         """
-        state = self._read()
-        if state is None:
-            return Progress()
-        put(state["parameters"], learner.parameters())
-        optimizer.load_state_dict(state["optimizer"])
-        best = state["best"]
-        if best is not None:
-            best = [value.to(parameter.device) for value, parameter in zip(best, learner.parameters(), strict=True)]
-        return Progress(state["losses"], state["scores"], best)
-
-    def _read(self) -> dict[str, Any] | None:
         if not self.path.exists():
-            return None
+            return Progress()
+        parameters, steps = [parameter.detach().clone() for parameter in learner.parameters()], optimizer.state_dict()
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)  # tensors and numbers, no code
-            return state if {"parameters", "optimizer", "losses", "scores", "best"} <= state.keys() else None
-        except Exception as error:
-            warnings.warn(f"The checkpoint {self.path} cannot be read, training starts anew: {error}", stacklevel=5)
-            return None
+            return _put_back(_read(self.path), learner, optimizer)
+        except Exception as error:  # whatever a damaged file leads to
+            set_parameters(learner.parameters(), parameters)
+            optimizer.load_state_dict(steps)
+            warnings.warn(f"The checkpoint {self.path} cannot be used, training starts anew: {error}", stacklevel=5)
+            return Progress()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the state in a file; its size, its digest and its content are checked before tensors are made."""
+    size, limit = path.stat().st_size, available_memory()
+    if limit is not None and size > limit:
+        raise ValueError(f"it has {size} bytes, more than this machine has memory.")
+    stored = path.read_bytes()
+    start = len(MAGIC) + DIGEST_BYTES
+    if not stored.startswith(MAGIC):
+        raise ValueError("it is no checkpoint of this version.")
+    content = stored[start:]
+    if hashlib.sha256(content).digest() != stored[len(MAGIC) : start]:
+        raise ValueError("its checksum does not match, the file is damaged.")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > len(content):
+            raise ValueError("its content is larger than the file.")
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # runs no code of the file
+
+
+def _put_back(state: dict[str, Any], learner: Learner, optimizer: torch.optim.Optimizer) -> Progress:
+    parameters, best = learner.parameters(), state["best"]
+    losses, scores = ([float(value) for value in state[name]] for name in ("losses", "scores"))
+    set_parameters(parameters, state["parameters"])
+    optimizer.load_state_dict(state["optimizer"])
+    for parameter, moments in optimizer.state.items():
+        shapes = {tuple(value.shape) for value in moments.values() if isinstance(value, torch.Tensor) and value.ndim}
+        if not shapes <= {tuple(parameter.shape)}:
+            raise ValueError(f"the state of the optimizer has the shapes {shapes} for {tuple(parameter.shape)}.")
+    if best is not None:
+        best = [value.to(parameter.device) for value, parameter in zip(best, parameters, strict=True)]
+    return Progress(losses, scores, best)

@@ -1,4 +1,4 @@
-"""The training of an estimator: its optimizer, and its epochs as tasks that scikit-learn's callbacks see."""
+"""The training of an estimator: its optimizer, and its epochs as tasks for the callbacks of scikit-learn."""
 
 from __future__ import annotations
 
@@ -22,36 +22,18 @@ def train_estimator(
     checkpoint: Checkpoint | None,
     reconstruct: Callable[[], dict[str, Any]],
     held_out: tuple[Any, Any],
+    original: Any = None,
     optimizer: torch.optim.Optimizer | None = None,
     step_size: Callable[[int], float] | None = None,
 ) -> Progress:
-    """Train with the settings of an estimator, inside the task that its `fit` has begun.
+    """Train with the parameters of an estimator, inside the task that its `fit` has begun.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Has `tol`, `n_iter_no_change` and callbacks; where no optimizer is given also `solver`, `learning_rate_init`
-        and `alpha`.
-    learner : Learner
-        What is trained.
-    max_iter : int
-        Epochs at most.
-    checkpoint : Checkpoint or None
-        Where the state of each epoch is kept.
-    reconstruct : callable
-        Returns the attributes of an estimator fitted so far, for callbacks that ask for one.
-    held_out : tuple
-        X and y that callbacks may score; None where nothing is held out.
-    optimizer : Optimizer, default=None
-        Takes the steps. None makes the one that `solver` names.
-    step_size : callable, default=None
-        Takes the number of an epoch, from 0, to its step size. None leaves it as it is.
-
-    Returns
-    -------
-    progress : Progress
-        Losses and scores.
+    Callbacks receive `held_out`, X and y, and an estimator fitted so far: a copy with the attributes that `reconstruct`
+    returns. Where `estimator` is a copy, `original` is the estimator whose `fit` was called, which callbacks know.
+    `step_size` maps the number of an epoch, from 0, to its step size; None keeps the one of the optimizer. Without an
+    optimizer, the estimator has the parameters `solver`, `learning_rate_init` and `alpha`.
     """
+    original = estimator if original is None else original
     if optimizer is None:
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
             learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
@@ -62,12 +44,15 @@ def train_estimator(
         if step_size is not None:
             for group in optimizer.param_groups:
                 group["lr"] = step_size(epoch)
-        epochs.append(estimator._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=estimator))
+        epochs.append(estimator._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=original))
+
+    def state() -> dict[str, Any]:
+        # The whole state: a copy of the original would keep attributes of an earlier fit.
+        return {"__dict__": {**vars(estimator), **reconstruct()}}
 
     def after_epoch(progress: Progress) -> bool:
         X, y = held_out
-        task = epochs.pop()
-        return task.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=reconstruct)
+        return epochs.pop().call_on_fit_task_end(estimator=original, X=X, y=y, reconstruction_attributes=state)
 
     return train(
         learner,

@@ -1,4 +1,4 @@
-"""The loop: the only place where gradients are set to zero and a step is taken."""
+"""The training loop: no other module sets gradients to zero or takes a step."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from skgnnrec._device import torch_settings
 from skgnnrec.exceptions import NonFiniteLossError
 from skgnnrec.training._checkpoint import Checkpoint
-from skgnnrec.training._progress import Learner, Progress, put
+from skgnnrec.training._progress import Learner, Progress, set_parameters
 
 __all__ = ["train"]
 
@@ -25,60 +26,35 @@ def train(
     after_epoch: Callable[[Progress], bool],
     checkpoint: Checkpoint | None = None,
 ) -> Progress:
-    """Train until `max_iter` epochs are over or nothing improves, and leave the best parameters in place.
+    """Train for at most `max_iter` epochs, put the best parameters in place, and return losses and scores.
 
-    Parameters
-    ----------
-    learner : Learner
-        What is trained.
-    optimizer : Optimizer
-        Over the learner's parameters.
-    max_iter : int
-        Epochs at most.
-    tol : float
-        What counts as an improvement: of the validation score, or of the loss where nothing is held out.
-    n_iter_no_change : int
-        Epochs without improvement after which training stops.
-    before_epoch : callable
-        Called with the number of the epoch, from 0, when it begins.
-    after_epoch : callable
-        Called with the progress when an epoch is over; true stops the training.
-    checkpoint : Checkpoint, default=None
-        Where the state of each epoch is kept, and where an interrupted training goes on.
-
-    Returns
-    -------
-    progress : Progress
-        Losses and scores.
-
-    Raises
-    ------
-    NonFiniteLossError
-        If a loss is infinite or not a number.
+    `before_epoch` gets the number of the epoch, `after_epoch` the progress; training stops when the latter returns True
+    or when no epoch improves by more than `tol`. A loss that is not finite raises NonFiniteLossError.
     """
-    progress = checkpoint.restore(learner, optimizer) if checkpoint is not None else Progress()
-    for epoch in range(len(progress.losses), max_iter):
-        if progress.losses and progress.has_stalled(tol, n_iter_no_change):
-            break
-        before_epoch(epoch)
-        loss = run_epoch(learner, optimizer, epoch)
-        progress.record(loss, learner.validate(), learner.parameters())
-        if checkpoint is not None:
-            checkpoint.save(learner, optimizer, progress)
-        if after_epoch(progress):
-            break
-    if progress.best is not None:
-        put(progress.best, learner.parameters())
+    with torch_settings():
+        progress = checkpoint.restore(learner, optimizer) if checkpoint is not None else Progress()
+        for epoch in range(len(progress.losses), max_iter):
+            if progress.losses and progress.has_stalled(tol, n_iter_no_change):
+                break
+            before_epoch(epoch)
+            loss = run_epoch(learner, optimizer, epoch)
+            progress.record(loss, learner.validate(), learner.parameters())
+            if checkpoint is not None:
+                checkpoint.save(learner, optimizer, progress)
+            if after_epoch(progress):
+                break
+        if progress.best is not None:
+            set_parameters(learner.parameters(), progress.best)
     return progress
 
 
 def run_epoch(learner: Learner, optimizer: torch.optim.Optimizer, epoch: int) -> float:
-    """Take a step on each batch and return the mean loss."""
+    """Take a step for each batch and return the mean loss."""
     total: Any = 0.0
     n_batches = 0
     for batch in learner.batches(epoch):
         loss = take_step(learner, optimizer, batch)
-        # On a CPU the value is at hand. Elsewhere asking for it would halt the device: it is asked once an epoch.
+        # Reading a loss from another device would make it wait, so there the losses are read once an epoch.
         if loss.device.type == "cpu":
             check_finite(loss, epoch)
         total = total + loss
@@ -87,7 +63,7 @@ def run_epoch(learner: Learner, optimizer: torch.optim.Optimizer, epoch: int) ->
 
 
 def take_step(learner: Learner, optimizer: torch.optim.Optimizer, batch: Any) -> torch.Tensor:
-    """Follow the gradient of a batch and return its loss."""
+    """Take a step along the gradient of a batch and return the loss before it."""
     optimizer.zero_grad()
     loss = learner.loss(batch)
     loss.backward()
@@ -96,11 +72,11 @@ def take_step(learner: Learner, optimizer: torch.optim.Optimizer, batch: Any) ->
 
 
 def check_finite(loss: torch.Tensor, epoch: int) -> float:
-    """Return a loss as a number, or say that training has diverged."""
+    """Return the loss as a number, or raise NonFiniteLossError."""
     value = float(loss)
     if value - value != 0:  # inf and nan
         raise NonFiniteLossError(
             f"The loss is {value} in epoch {epoch + 1}: training has diverged. Lower learning_rate_init, or raise "
-            "temperature where there is one."
+            "temperature if the estimator has it."
         )
     return value

@@ -1,4 +1,4 @@
-"""What is trained, and how far it has come."""
+"""The interface of a learner, and the progress of its training."""
 
 from __future__ import annotations
 
@@ -8,45 +8,35 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = ["Learner", "Progress", "put"]
+__all__ = ["Learner", "Progress", "set_parameters"]
 
 
 class Learner(Protocol):
-    """What can be trained: parameters, batches and the loss of a batch."""
+    """A model in training: its parameters, its batches and the loss of a batch."""
 
     def parameters(self) -> list[torch.Tensor]:
-        """Return what the steps change, in place."""
+        """Return the parameters, which the optimizer changes in place."""
 
     def batches(self, epoch: int) -> Iterable[Any]:
-        """Return the batches of an epoch; they depend on nothing but its number, so that a fit can be resumed."""
+        """Return the batches of an epoch; they depend on its number only, so that a fit can be resumed."""
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Return the loss of a batch."""
 
     def validate(self) -> float | None:
-        """Return a score of the present parameters, the higher the better; None where nothing is held out."""
+        """Return the score of the current parameters on held-out data, higher is better; None without such data."""
 
 
 @dataclass
 class Progress:
-    """How far training has come.
+    """The history of a training, and the parameters of its best epoch."""
 
-    Parameters
-    ----------
-    losses : list of float
-        The mean loss of each epoch.
-    scores : list of float
-        The validation score after each epoch, where there is one.
-    best : list of Tensor or None
-        The parameters of the best validation score.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    best: list[torch.Tensor] | None = None
+    losses: list[float] = field(default_factory=list)  # the mean loss of each epoch
+    scores: list[float] = field(default_factory=list)  # the validation score after each epoch
+    best: list[torch.Tensor] | None = None  # the parameters with the highest validation score
 
     def record(self, loss: float, score: float | None, parameters: list[torch.Tensor]) -> None:
-        """Take down an epoch."""
+        """Add an epoch."""
         self.losses.append(loss)
         if score is not None:
             if score > max(self.scores, default=-float("inf")):
@@ -54,7 +44,7 @@ class Progress:
             self.scores.append(score)
 
     def has_stalled(self, tol: float, n_iter_no_change: int) -> bool:
-        """Return whether the last epochs were none better, by `tol`, than the best before each of them."""
+        """Return whether none of the last epochs was better, by more than `tol`, than the best epoch before it."""
         values = self.scores or [-loss for loss in self.losses]
         highest, n_without = -float("inf"), 0
         for value in values:
@@ -63,8 +53,11 @@ class Progress:
         return n_without >= n_iter_no_change
 
 
-def put(values: list[torch.Tensor], parameters: list[torch.Tensor]) -> None:
-    """Copy values into parameters."""
+def set_parameters(parameters: list[torch.Tensor], values: list[torch.Tensor]) -> None:
+    """Copy values into parameters of the same shapes; other shapes raise ValueError before anything is copied."""
+    shapes = [[tuple(tensor.shape) for tensor in tensors] for tensors in (parameters, values)]
+    if shapes[0] != shapes[1]:  # a copy would broadcast
+        raise ValueError(f"The parameters have the shapes {shapes[0]}, their values {shapes[1]}.")
     with torch.no_grad():
         for parameter, value in zip(parameters, values, strict=True):
             parameter.copy_(value)

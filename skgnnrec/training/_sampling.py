@@ -1,4 +1,4 @@
-"""Which interactions a step learns from, and which items it sets against them."""
+"""Batches of users and interactions, and negative sampling."""
 
 from __future__ import annotations
 
@@ -7,31 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from skgnnrec._holdout import row_of_each
+from skgnnrec.interactions import row_of_each
 
 __all__ = ["batches_of_interactions", "batches_of_users", "draw_items", "draw_unseen_items", "keys_of"]
 
-MAX_ROUNDS = 20  # of drawing again what a user has, before her unseen items are listed
+MAX_ROUNDS = 20  # of drawing again the items that a user has, before the unseen items are listed
 
 
 def batches_of_users(X: sparse.csr_array, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the users in random order, so many at once that they have about `batch_size` interactions.
+    """Yield the rows of X in random order, in batches of about `batch_size` interactions; empty rows are left out.
 
-    A step then reads each history once, whatever the number of its interactions.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-        The interactions. Users without any are left out.
-    batch_size : int
-        Interactions in a batch, at least 1; the last interactions of the batch's last user may exceed it.
-    rng : Generator
-        Draws the order.
-
-    Yields
-    ------
-    users : ndarray of shape (n_batch,), int64
-        Rows of X, at least one.
+    A step then reads each history once, however many interactions it has.
     """
     users = rng.permutation(np.flatnonzero(np.diff(X.indptr)))
     ends = np.cumsum(np.diff(X.indptr)[users])
@@ -43,107 +29,50 @@ def batches_of_users(X: sparse.csr_array, batch_size: int, rng: np.random.Genera
 
 
 def batches_of_interactions(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the interactions in random order, `batch_size` at a time.
-
-    Parameters
-    ----------
-    n : int
-        The number of interactions.
-    batch_size : int
-        Interactions in a batch, about: batches of an epoch differ by one at most.
-    rng : Generator
-        Draws the order.
-
-    Yields
-    ------
-    interactions : ndarray of shape (n_batch,), int64
-        Their places, at least one.
-    """
+    """Yield the numbers below n in random order, in batches of about `batch_size`; batch sizes differ by at most 1."""
     if n:
         yield from np.array_split(rng.permutation(n), max(1, round(n / batch_size)))
 
 
 def draw_items(popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw items with probability proportional to popularity^exponent.
+    """Draw n items with replacement, with probability proportional to popularity^exponent.
 
-    Parameters
-    ----------
-    popularity : ndarray of shape (n_items,)
-        Non-negative.
-    exponent : float
-        0 draws uniformly, from all items; above 0 items without popularity are never drawn.
-    n : int
-        The number of items.
-    rng : Generator
-        The source.
-
-    Returns
-    -------
-    items : ndarray of shape (n,), int64
-        The items, drawn with replacement.
+    An exponent of 0 draws uniformly from all items; with another one, items without popularity are never drawn.
     """
     if exponent == 0 or not popularity.any():
         return rng.integers(0, len(popularity), n)
-    chances = np.cumsum(np.power(popularity, exponent, where=popularity > 0, out=np.zeros(len(popularity))))
-    drawn = np.searchsorted(chances, rng.random(n) * chances[-1], side="right")
-    return np.minimum(drawn, np.flatnonzero(popularity)[-1])  # rounding may reach the end
+    shares = popularity / popularity.max()  # whose powers do not overflow
+    with np.errstate(under="ignore"):
+        weights = np.power(shares, exponent, where=popularity > 0, out=np.zeros(len(popularity)))
+    return rng.choice(len(popularity), n, p=weights / weights.sum())
 
 
 def keys_of(X: sparse.csr_array) -> np.ndarray:
-    """Return one number for each interaction, sorted: its row times the number of items, plus its column.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-        The interactions, canonical.
-
-    Returns
-    -------
-    keys : ndarray of shape (X.nnz,), int64
-        The numbers.
-    """
+    """Return a sorted int64 key for each entry of a canonical X: row * n_items + column."""
     return row_of_each(X).astype(np.int64) * np.int64(X.shape[1]) + X.indices
 
 
 def draw_unseen_items(
     users: np.ndarray, seen: np.ndarray, popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw items that a user does not have, for each of some users.
+    """Draw n items for each entry of `users` that the user does not have, (n_users, n); -1 for users with all items.
 
-    Parameters
-    ----------
-    users : ndarray of shape (n_draws,), int64
-        The users; one may come several times.
-    seen : ndarray of shape (n_interactions,), int64
-        What each user has, from `keys_of`.
-    popularity : ndarray of shape (n_items,)
-        Non-negative.
-    exponent : float
-        Items are drawn with probability proportional to popularity^exponent.
-    n : int
-        Items per draw.
-    rng : Generator
-        The source.
-
-    Returns
-    -------
-    items : ndarray of shape (n_draws, n), int64
-        The items; -1 for users who have all of them.
+    `seen` are the keys of the interactions, from `keys_of`; probabilities are those of `draw_items`.
     """
     n_items = np.int64(len(popularity))
-    asking = np.repeat(users.astype(np.int64), n)
-    drawn = draw_items(popularity, exponent, len(asking), rng)
-    open_places = np.flatnonzero(_is_in(asking * n_items + drawn, seen))
+    repeated = np.repeat(users.astype(np.int64), n)
+    drawn = draw_items(popularity, exponent, len(repeated), rng)
+    open_places = np.flatnonzero(_is_in(repeated * n_items + drawn, seen))
     for _ in range(MAX_ROUNDS):
         if not len(open_places):
             break
         drawn[open_places] = draw_items(popularity, exponent, len(open_places), rng)
-        is_seen = _is_in(asking[open_places] * n_items + drawn[open_places], seen)
+        is_seen = _is_in(repeated[open_places] * n_items + drawn[open_places], seen)
         open_places = open_places[is_seen]
-    for user in np.unique(asking[open_places]):  # few: who has nearly all that is drawn
+    for user in np.unique(repeated[open_places]):  # the few users who have nearly all items that are drawn
         first, last = np.searchsorted(seen, [user * n_items, (user + 1) * n_items])
         unseen = np.setdiff1d(np.arange(n_items), seen[first:last] - user * n_items)
-        places = open_places[asking[open_places] == user]
+        places = open_places[repeated[open_places] == user]
         drawn[places] = rng.choice(unseen, len(places)) if len(unseen) else -1
     return drawn.reshape(len(users), n)
 

@@ -1,4 +1,4 @@
-"""How large the steps are: rising at the start, falling to the end, never along a gradient that is too long."""
+"""The learning rate schedule of fine-tuning: linear warm-up, linear decay, and gradient clipping."""
 
 from __future__ import annotations
 
@@ -12,27 +12,13 @@ __all__ = ["schedule_steps"]
 def schedule_steps(
     optimizer: torch.optim.Optimizer, n_steps: int, warmup_fraction: float, max_norm: float = 1.0
 ) -> None:
-    """Let an optimizer warm up and cool down, and shorten long gradients before each of its steps.
+    """Let the learning rates rise linearly over the first steps and then fall linearly, and clip the gradient norm.
 
-    The step size of each group is what it is now, times a factor that rises linearly to 1 over the first steps and
-    falls linearly to 0 over the others.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-        Counts its steps in its state, as Adam and AdamW do: what a checkpoint restores goes on at the right place.
-    n_steps : int
-        Steps of the whole training.
-    warmup_fraction : float
-        The share of them that rises, from 0 to 1.
-    max_norm : float, default=1.0
-        The largest Euclidean length of the gradient of all parameters together.
-
-    References
-    ----------
-    .. [1] J. Devlin et al., "BERT: Pre-training of deep bidirectional transformers for language understanding",
-           NAACL 2019.
+    The position in the schedule is the number of steps in the optimizer's state, as Adam and AdamW count it. So a
+    checkpoint that restores the optimizer restores the schedule (Devlin et al., "BERT", NAACL 2019).
     """
+    # The schedule of transformers starts with a rate of 0, which wastes the first step, and keeps its position in an
+    # object of its own, which a checkpoint would have to hold as well.
     highest = [group["lr"] for group in optimizer.param_groups]
     n_rising = max(1, round(warmup_fraction * n_steps))
 

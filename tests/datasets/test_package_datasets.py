@@ -1,4 +1,4 @@
-"""The script that builds the packaged files, on raw data made here."""
+"""The script that builds the packaged files, run on small raw data."""
 
 import gzip
 import importlib.util

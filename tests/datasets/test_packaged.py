@@ -1,4 +1,4 @@
-"""The data sets that come with the package: their figures, layout and size."""
+"""Packaged data sets: figures, layout and size."""
 
 import pickle
 from importlib import resources
@@ -52,7 +52,7 @@ def test_matrix_agrees_with_events(load):
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_two_calls_agree_and_share_nothing(load):
+def test_two_calls_return_equal_and_independent_data(load):
     first, second = load(), load()
     pd.testing.assert_frame_equal(first.events, second.events)
     pd.testing.assert_frame_equal(first.item_frame, second.item_frame)
@@ -102,7 +102,7 @@ def test_movietweetings_known_movie(movies):
     assert movie.tolist() == ["Casablanca", 1942, "Drama|Romance|War"]
 
 
-def test_a_rating_of_zero_stays_visible(movies):
+def test_ratings_of_zero_have_the_value_one(movies):
     zeros = movies.events[movies.events["rating"] == 0]
     assert len(zeros) == 12
     rows = np.searchsorted(movies.user_ids, zeros["user_id"])

@@ -1,4 +1,4 @@
-"""The graph of similar items, against its formula, and joining it."""
+"""The graph of similar items and the edges of new items, against their formulas."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
+from skgnnrec.exceptions import MemoryLimitError
 from skgnnrec.graph import SimilarityGraph
 
 
@@ -35,14 +36,14 @@ def test_adjacency_is_the_formula(k):
     vectors = unit_vectors(30)
     S = dense_similarities(vectors, k)
     d = S.sum(axis=1)
-    adjacency = SimilarityGraph(vectors, k).adjacency
+    adjacency = SimilarityGraph.build(vectors, k).adjacency
     assert adjacency.dtype == np.float32
     assert_allclose(adjacency.toarray(), S / np.sqrt(np.outer(d, d)), atol=1e-5)
 
 
 @given(st.integers(1, 25), st.integers(1, 8), st.integers(1, 4), st.integers(0, 3))
 def test_adjacency_is_symmetric_and_does_not_amplify(n, k, n_dimensions, seed):
-    adjacency = SimilarityGraph(unit_vectors(n, n_dimensions, seed), k).adjacency.toarray()
+    adjacency = SimilarityGraph.build(unit_vectors(n, n_dimensions, seed), k).adjacency.toarray()
     assert_array_equal(adjacency, adjacency.T)
     assert (adjacency >= 0).all()
     assert not adjacency.diagonal().any()
@@ -52,8 +53,8 @@ def test_adjacency_is_symmetric_and_does_not_amplify(n, k, n_dimensions, seed):
 @given(st.permutations(range(12)))
 def test_reordered_items_have_a_reordered_graph(order):
     vectors = unit_vectors(12)
-    expected = SimilarityGraph(vectors, 3).adjacency.toarray()[np.ix_(order, order)]
-    assert_allclose(SimilarityGraph(vectors[order], 3).adjacency.toarray(), expected, atol=1e-6)
+    expected = SimilarityGraph.build(vectors, 3).adjacency.toarray()[np.ix_(order, order)]
+    assert_allclose(SimilarityGraph.build(vectors[order], 3).adjacency.toarray(), expected, atol=1e-6)
 
 
 def test_new_items_join_by_the_same_rule():
@@ -61,28 +62,28 @@ def test_new_items_join_by_the_same_rule():
     degrees = dense_similarities(vectors, 4).sum(axis=1)
     cosines = new.astype(np.float64) @ vectors.T.astype(np.float64)
     S = np.where(nearest(cosines, 4), np.maximum(cosines, 0), 0)
-    edges = SimilarityGraph(vectors, 4).join(new)
+    edges = SimilarityGraph.build(vectors, 4).join(new)
     assert edges.shape == (30, 7)
     assert_allclose(edges.toarray(), (S / np.sqrt(np.outer(S.sum(axis=1), degrees))).T, atol=1e-5)
 
 
-def test_a_twin_of_an_item_is_nearest_to_it():
+def test_a_new_item_with_the_vector_of_an_item_is_nearest_to_it():
     vectors = unit_vectors(30)
-    graph = SimilarityGraph(vectors, 4)
-    edges = graph.join(vectors).toarray() / graph._scale[:, None]
+    graph = SimilarityGraph.build(vectors, 4)
+    edges = graph.join(vectors).toarray() / graph.scale[:, None]
     assert_array_equal(edges.argmax(axis=0), np.arange(30))
 
 
-def test_a_twin_has_the_neighbours_of_its_item():
+def test_a_new_item_with_the_vector_of_an_item_has_its_neighbours():
     vectors = unit_vectors(30)
-    edges = SimilarityGraph(vectors, 5).join(vectors).toarray() > 0
-    adjacency = SimilarityGraph(vectors, 4).adjacency.toarray() > 0
+    edges = SimilarityGraph.build(vectors, 5).join(vectors).toarray() > 0
+    adjacency = SimilarityGraph.build(vectors, 4).adjacency.toarray() > 0
     assert not (edges & ~adjacency & ~np.eye(30, dtype=bool)).any()
 
 
-def test_joining_changes_nothing_and_needs_no_company():
+def test_joining_does_not_change_the_graph_or_depend_on_other_new_items():
     vectors, new = unit_vectors(30), unit_vectors(7, seed=1)
-    graph = SimilarityGraph(vectors, 4)
+    graph = SimilarityGraph.build(vectors, 4)
     before = graph.adjacency.toarray()
     together = graph.join(new).toarray()
     alone = np.hstack([graph.join(new[[j]]).toarray() for j in range(7)])
@@ -94,7 +95,7 @@ def test_joining_changes_nothing_and_needs_no_company():
 def test_zero_vectors_have_no_neighbours():
     vectors = unit_vectors(10)
     vectors[[2, 5]] = 0
-    graph = SimilarityGraph(vectors, 3)
+    graph = SimilarityGraph.build(vectors, 3)
     adjacency = graph.adjacency.toarray()
     assert not adjacency[[2, 5]].any()
     assert np.isfinite(adjacency).all()
@@ -104,21 +105,38 @@ def test_zero_vectors_have_no_neighbours():
     assert edges[0, 1] > 0
 
 
-def test_twins_are_neighbours_of_each_other():
+def test_items_with_equal_vectors_are_neighbours():
     vectors = np.repeat(unit_vectors(3), 2, axis=0)
-    adjacency = SimilarityGraph(vectors, 1).adjacency.toarray()
+    adjacency = SimilarityGraph.build(vectors, 1).adjacency.toarray()
     assert adjacency[0, 1] > 0
     assert np.isfinite(adjacency).all()
 
 
 def test_one_item_has_no_neighbours():
-    assert SimilarityGraph(unit_vectors(1), 20).adjacency.nnz == 0
+    assert SimilarityGraph.build(unit_vectors(1), 20).adjacency.nnz == 0
 
 
 def test_threads_do_not_matter():
-    vectors = np.repeat(unit_vectors(60), 4, axis=0)  # with many ties
+    vectors = np.repeat(unit_vectors(60), 4, axis=0)  # many ties
     graphs = []
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
-            graphs.append(SimilarityGraph(vectors, 5).adjacency.toarray())
+            graphs.append(SimilarityGraph.build(vectors, 5).adjacency.toarray())
     assert_array_equal(*graphs)
+
+
+def test_errors_on_underflow_do_not_reach_the_caller():
+    vectors = np.array([[1, 1e-30], [1e-30, 1], [1, 0]], dtype=np.float32)
+    with np.errstate(all="raise"):
+        graph = SimilarityGraph.build(vectors, 2)
+        assert graph.join(vectors).shape == (3, 3)
+    assert_array_equal(
+        graph.adjacency.toarray() > 0, [[False, False, True], [False, False, False], [True, False, False]]
+    )
+
+
+def test_a_graph_too_large_for_memory_is_refused():
+    vectors = np.broadcast_to(np.float32(1), (3_000_000, 1))
+    match = "The graph of 3000000 neighbours of each of 3000000 items needs .* GiB of memory.*Lower n_neighbors"
+    with pytest.raises(MemoryLimitError, match=match):
+        SimilarityGraph.build(vectors, 3_000_000)

@@ -1,4 +1,4 @@
-"""One protocol, two backends, one matrix of tests."""
+"""Message passing: one protocol, two backends, the same tests for both."""
 
 import builtins
 import subprocess
@@ -28,7 +28,9 @@ BACKENDS = ["torch", pytest.param("dgl", marks=needs_dgl)]
 
 weights = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, -2.0])
 tables = hnp.arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=weights)
-operations = pytest.mark.parametrize("operation", ["to_users", "to_items", "dot", "softmax_by_user", "softmax_by_item"])
+operations = pytest.mark.parametrize(
+    "operation", ["to_rows", "to_columns", "dot", "softmax_by_row", "softmax_by_column"]
+)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -39,46 +41,46 @@ def backend(request):
 
 @pytest.fixture
 def isolated():
-    """Return weights of a graph with an isolated user, an isolated item and several edges of the others."""
-    X = sparse.random_array((9, 7), density=0.4, rng=np.random.default_rng(0), format="lil")
-    X[4] = 0
-    X[:, 2] = 0
-    return sparse.csr_array(X)
+    """Return a matrix of weights with an empty row and an empty column."""
+    W = sparse.random_array((9, 7), density=0.4, rng=np.random.default_rng(0), format="lil")
+    W[4] = 0
+    W[:, 2] = 0
+    return sparse.csr_array(W)
 
 
-def inputs_of(operation, X, dim=3, seed=0, dtype=torch.float64):
-    """Return random arguments of an operation, gradients wanted."""
+def inputs_of(operation, W, dim=3, seed=0, dtype=torch.float64):
+    """Return random arguments of an operation, with gradients."""
     generator = torch.Generator().manual_seed(seed)
-    users, items, edges = (
+    rows, columns, edges = (
         torch.randn(shape, generator=generator, dtype=dtype, requires_grad=True)
-        for shape in ((X.shape[0], dim), (X.shape[1], dim), (X.nnz,))
+        for shape in ((W.shape[0], dim), (W.shape[1], dim), (W.nnz,))
     )
     return {
-        "to_users": (items, edges),
-        "to_items": (users, edges),
-        "dot": (users, items),
-        "softmax_by_user": (edges,),
-        "softmax_by_item": (edges,),
+        "to_rows": (columns, edges),
+        "to_columns": (rows, edges),
+        "dot": (rows, columns),
+        "softmax_by_row": (edges,),
+        "softmax_by_column": (edges,),
     }[operation]
 
 
-def dense_answer(operation, X, *arguments):
-    """Return what an operation means, with dense matrices."""
-    rows, columns = (torch.from_numpy(index.astype(np.int64)) for index in X.tocoo().coords)
+def dense_answer(operation, W, *arguments):
+    """Return the result of an operation, computed with dense matrices."""
+    places = tuple(torch.from_numpy(index.astype(np.int64)) for index in W.tocoo().coords)
 
     def matrix(edges):
-        return torch.zeros(X.shape, dtype=edges.dtype).index_put((rows, columns), edges)
+        return torch.zeros(W.shape, dtype=edges.dtype).index_put(places, edges)
 
     def softmax(edges, axis):
-        scores = torch.full(X.shape, -torch.inf, dtype=edges.dtype).index_put((rows, columns), edges)
-        return torch.softmax(scores, dim=axis)[rows, columns]
+        scores = torch.full(W.shape, -torch.inf, dtype=edges.dtype).index_put(places, edges)
+        return torch.softmax(scores, dim=axis)[places]
 
     return {
-        "to_users": lambda items, edges: matrix(edges) @ items,
-        "to_items": lambda users, edges: matrix(edges).T @ users,
-        "dot": lambda users, items: (users @ items.T)[rows, columns],
-        "softmax_by_user": lambda edges: softmax(edges, 1),
-        "softmax_by_item": lambda edges: softmax(edges, 0),
+        "to_rows": lambda columns, edges: matrix(edges) @ columns,
+        "to_columns": lambda rows, edges: matrix(edges).T @ rows,
+        "dot": lambda rows, columns: (rows @ columns.T)[places],
+        "softmax_by_row": lambda edges: softmax(edges, 1),
+        "softmax_by_column": lambda edges: softmax(edges, 0),
     }[operation](*arguments)
 
 
@@ -90,20 +92,20 @@ def gradients(answer, arguments):
 
 
 def test_one_weighted_step_worked_out_by_hand(backend):
-    X = sparse.csr_array(np.array([[0.8, 0.2, 0.0], [0.6, 0.0, 0.4], [0.0, 0.8, 0.0]], dtype=np.float32))
-    users = message_passing(X, backend=backend).to_users(torch.full((3, 2), 0.5))
-    assert_allclose(users, [[0.5, 0.5], [0.5, 0.5], [0.4, 0.4]], rtol=1e-6)
+    W = sparse.csr_array(np.array([[0.8, 0.2, 0.0], [0.6, 0.0, 0.4], [0.0, 0.8, 0.0]], dtype=np.float32))
+    rows = message_passing(W, backend=backend).to_rows(torch.full((3, 2), 0.5))
+    assert_allclose(rows, [[0.5, 0.5], [0.5, 0.5], [0.4, 0.4]], rtol=1e-6)
 
 
 def test_softmax_of_equal_scores_shares_equally(backend):
     graph = message_passing(sparse.csr_array(np.array([[1.0, 1.0], [0.0, 1.0]])), backend=backend)
-    assert_allclose(graph.softmax_by_user(torch.zeros(3)), [0.5, 0.5, 1.0])
-    assert_allclose(graph.softmax_by_item(torch.zeros(3)), [1.0, 0.5, 0.5])
+    assert_allclose(graph.softmax_by_row(torch.zeros(3)), [0.5, 0.5, 1.0])
+    assert_allclose(graph.softmax_by_column(torch.zeros(3)), [1.0, 0.5, 0.5])
 
 
 def test_large_scores_do_not_overflow(backend):
     graph = message_passing(sparse.csr_array(np.ones((1, 3))), backend=backend)
-    assert_allclose(graph.softmax_by_user(torch.tensor([1e4, 1e4, -1e4])), [0.5, 0.5, 0.0])
+    assert_allclose(graph.softmax_by_row(torch.tensor([1e4, 1e4, -1e4])), [0.5, 0.5, 0.0])
 
 
 # Forward and backward -------------------------------------------------------------------------------------------------
@@ -121,12 +123,12 @@ def test_forward_and_backward_are_those_of_dense_matrices(backend, isolated, ope
 
 @operations
 @pytest.mark.parametrize("backend", BACKENDS)
-@given(X=tables, seed=st.integers(0, 3))
-def test_any_graph_forward_and_backward_in_single_precision(backend, operation, X, seed):
-    X = sparse.csr_array(X.astype(np.float32))
-    arguments = inputs_of(operation, X, seed=seed, dtype=torch.float32)
-    answer = getattr(message_passing(X, backend=backend), operation)(*arguments)
-    expected = dense_answer(operation, X, *arguments)
+@given(dense=tables, seed=st.integers(0, 3))
+def test_any_graph_forward_and_backward_in_single_precision(backend, operation, dense, seed):
+    W = sparse.csr_array(dense.astype(np.float32))
+    arguments = inputs_of(operation, W, seed=seed, dtype=torch.float32)
+    answer = getattr(message_passing(W, backend=backend), operation)(*arguments)
+    expected = dense_answer(operation, W, *arguments)
     assert_allclose(answer.detach(), expected.detach(), rtol=1e-5, atol=1e-5)
     for found, wanted in zip(gradients(answer, arguments), gradients(expected, arguments), strict=True):
         assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
@@ -134,44 +136,46 @@ def test_any_graph_forward_and_backward_in_single_precision(backend, operation, 
 
 def test_own_weights_are_those_of_the_matrix(backend, isolated):
     graph = message_passing(isolated, backend=backend)
-    users, items = torch.randn(9, 4, dtype=torch.float64), torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
-    assert_allclose(graph.to_items(users), isolated.T @ users.numpy(), atol=1e-12)
-    answer = graph.to_users(items)
-    assert_allclose(answer.detach(), isolated @ items.detach().numpy(), atol=1e-12)
-    (gradient,) = torch.autograd.grad(answer.sum(), items)
+    generator = torch.Generator().manual_seed(0)
+    rows, columns = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in isolated.shape)
+    assert_allclose(graph.to_columns(rows), isolated.T @ rows.numpy(), atol=1e-12)
+    columns.requires_grad_()
+    answer = graph.to_rows(columns)
+    assert_allclose(answer.detach(), isolated @ columns.detach().numpy(), atol=1e-12)
+    (gradient,) = torch.autograd.grad(answer.sum(), columns)
     assert_allclose(gradient, isolated.T @ np.ones((9, 4)), atol=1e-12)
 
 
 @needs_dgl
 @operations
 def test_backends_agree(operation):
-    X = sparse.random_array((300, 200), density=0.05, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
-    arguments = inputs_of(operation, X, dim=16, dtype=torch.float32)
-    answers = [getattr(message_passing(X, backend=name), operation)(*arguments) for name in ("torch", "dgl")]
+    W = sparse.random_array((300, 200), density=0.05, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+    arguments = inputs_of(operation, W, dim=16, dtype=torch.float32)
+    answers = [getattr(message_passing(W, backend=name), operation)(*arguments) for name in ("torch", "dgl")]
     assert_allclose(answers[0].detach(), answers[1].detach(), rtol=1e-5, atol=1e-5)
 
 
 def test_graph_without_edges_sends_nothing(backend):
     graph = message_passing(sparse.csr_array((3, 2), dtype=np.float32), backend=backend)
-    items = torch.ones(2, 4, requires_grad=True)
-    assert_array_equal(graph.to_users(items).detach(), np.zeros((3, 4)))
-    assert_array_equal(graph.to_items(torch.ones(3, 4)), np.zeros((2, 4)))
-    assert graph.dot(torch.ones(3, 4), items).shape == graph.softmax_by_user(torch.ones(0)).shape == (0,)
+    columns = torch.ones(2, 4, requires_grad=True)
+    assert_array_equal(graph.to_rows(columns).detach(), np.zeros((3, 4)))
+    assert_array_equal(graph.to_columns(torch.ones(3, 4)), np.zeros((2, 4)))
+    assert graph.dot(torch.ones(3, 4), columns).shape == graph.softmax_by_row(torch.ones(0)).shape == (0,)
 
 
 # Promises -------------------------------------------------------------------------------------------------------------
 
 
-def test_threads_do_not_change_a_bit(isolated):
-    X = sparse.random_array((2000, 1000), density=0.02, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
-    items = torch.randn(1000, 32, generator=torch.Generator().manual_seed(0))
+def test_threads_do_not_change_a_bit():
+    W = sparse.random_array((2000, 1000), density=0.02, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+    columns = torch.randn(1000, 32, generator=torch.Generator().manual_seed(0))
     answers = []
     before = torch.get_num_threads()
     try:
         for n_threads in (1, 2):
             torch.set_num_threads(n_threads)
             with threadpool_limits(n_threads):
-                answers.append(message_passing(X).to_users(items).numpy())
+                answers.append(message_passing(W).to_rows(columns).numpy())
     finally:
         torch.set_num_threads(before)
     assert_array_equal(*answers)
@@ -182,7 +186,7 @@ def test_the_matrix_is_left_alone(backend, isolated):
         array.flags.writeable = False
     before = isolated.toarray()
     graph = message_passing(isolated, backend=backend)
-    graph.to_users(torch.ones(7, 2, dtype=torch.float64)).mul_(0)
+    graph.to_rows(torch.ones(7, 2, dtype=torch.float64)).mul_(0)
     assert_array_equal(isolated.toarray(), before)
 
 
@@ -191,7 +195,7 @@ def test_torch_is_taken_unless_dgl_is_named(isolated):
     assert isinstance(message_passing(isolated, backend="torch"), TorchMessagePassing)
 
 
-def test_dgl_is_missed_only_when_named(monkeypatch, isolated):
+def test_dgl_is_required_only_when_named(monkeypatch, isolated):
     real_import = builtins.__import__
 
     def without_dgl(name, *args, **kwargs):
@@ -200,13 +204,13 @@ def test_dgl_is_missed_only_when_named(monkeypatch, isolated):
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_dgl)
-    assert message_passing(isolated, backend="auto").n_users == 9
+    assert message_passing(isolated, backend="auto").n_rows == 9
     with pytest.raises(ImportError, match=r"backend='dgl' needs DGL.*backend='torch' needs nothing else"):
         message_passing(isolated, backend="dgl")
 
 
-def test_closed_forms_do_not_import_torch():
-    script = "import sys, skgnnrec; sys.exit('torch' in sys.modules or 'dgl' in sys.modules)"
+def test_importing_the_graph_does_not_import_torch():
+    script = "import sys, skgnnrec.graph; sys.exit('torch' in sys.modules or 'dgl' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
@@ -228,7 +232,7 @@ def test_importing_dgl_writes_nothing_into_the_home(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @operations
-def test_a_gpu_gives_the_same(isolated, operation):
+def test_a_gpu_gives_the_same_results(isolated, operation):
     on_cpu = inputs_of(operation, isolated)
     on_gpu = [argument.detach().cuda().requires_grad_() for argument in on_cpu]
     answer = getattr(message_passing(isolated, device="cuda"), operation)(*on_gpu)

@@ -1,4 +1,4 @@
-"""What the tests of pictures share."""
+"""Fixtures for the tests of displays."""
 
 import pytest
 from sklearn.base import clone
@@ -26,8 +26,8 @@ def pair(tastes):
 @pytest.fixture(scope="package")
 def unfitted(catalog, encoder):
     return {
-        "popularity": PopularityRecommender(items=catalog),
-        "ridge": RidgeRecommender(items=catalog, item_encoder=encoder),
+        "popularity": PopularityRecommender(catalog=catalog),
+        "ridge": RidgeRecommender(catalog=catalog, item_encoder=encoder),
     }
 
 
@@ -43,7 +43,7 @@ def lists(fitted, pair, catalog):
 
 @pytest.fixture
 def assert_legible():
-    """Return a check of what any picture must be: labelled axes, and no text that overlaps another or leaves it."""
+    """Return a check that the axes have labels, and that no text overlaps another or leaves the figure."""
 
     def check(display):
         display.figure_.canvas.draw()
@@ -65,7 +65,7 @@ def assert_legible():
 
 
 def _tick_labels(axis):
-    """Return the labels that are drawn: those of ticks within the view."""
+    """Return the labels of the ticks within the limits of the axis."""
     low, high = sorted(axis.get_view_interval())
     labels = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
     return [label for place, label in labels if low <= place <= high]

@@ -1,19 +1,19 @@
-"""A metric by segment."""
+"""Plot of a ranking metric by segments of users or items."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from skgnnrec import PopularityRecommender
 from skgnnrec.inspection import SegmentDisplay
-from skgnnrec.inspection._segments import _bounds, _name_ranges
 from skgnnrec.metrics import ranking_metrics
 
 
-def test_bars_of_users_are_means_of_their_part(fitted, pair, lists):
+def test_bars_of_user_segments_are_means_over_their_users(fitted, pair, lists):
     past, future = pair
     display = SegmentDisplay.from_estimator(fitted, past, future)
     activity = np.diff(past.indptr)
@@ -27,7 +27,7 @@ def test_bars_of_users_are_means_of_their_part(fitted, pair, lists):
     assert display.n_users.sum() == np.count_nonzero(np.diff(future.indptr))
 
 
-def test_bars_of_items_leave_out_the_truth_of_others(fitted, pair, lists):
+def test_bars_of_item_segments_count_only_their_items(fitted, pair, lists):
     past, future = pair
     display = SegmentDisplay.from_estimator(fitted, past, future, by="item_popularity", metric="recall", n_segments=2)
     popularity = np.bincount(past.indices, minlength=40)
@@ -64,23 +64,39 @@ def test_bars_have_the_interval_and_the_label(fitted, pair):
     assert display.ax_.get_xticklabels()[0].get_text().endswith("users)")
 
 
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.integers(1, 6))
-def test_ranges_cover_every_value_once(values, n_segments):
-    values = np.array(values)
-    ranges = _name_ranges(values, _bounds(values, np.ones(len(values)), n_segments))
-    assert len(set(ranges)) <= n_segments + 1
-    for value, name in zip(values, ranges, strict=True):
+def draw_activity(values, n_segments):
+    """Return the segments of users with the given numbers of items in their histories, and the number of users."""
+    n_items = max(values) + 1
+    histories = (np.arange(n_items) < np.array(values)[:, None]).astype(float)
+    held_out = np.eye(1, n_items, n_items - 1).repeat(len(values), axis=0)
+    recommender = PopularityRecommender().fit(np.ones((1, n_items)))
+    display = SegmentDisplay.from_estimator(recommender, histories, held_out, n_segments=n_segments, k=1)
+    return dict(zip(display.segments, display.n_users.tolist(), strict=True))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(st.integers(0, 30), min_size=1, max_size=40), n_segments=st.integers(1, 6))
+def test_ranges_cover_every_value_once(pyplot, values, n_segments):
+    found = draw_activity(values, n_segments)
+    pyplot.close("all")
+    assert len(found) <= n_segments + 1
+    assert sum(found.values()) == len(values)
+    for name, n_users in found.items():
         low, *high = map(int, name.split("\N{EN DASH}"))
-        assert low <= value <= (high or [low])[0]
-        assert (value == 0) == (name == "0")
+        assert sum(low <= value <= (high or [low])[0] for value in values) == n_users
+    assert ("0" in found) == (0 in values)
 
 
-def test_segments_weigh_alike_where_no_values_are_equal():
+def test_segments_have_equal_weights_without_equal_values():
     values = np.random.default_rng(0).permutation(90) + 1
-    ranges = pd.Series(_name_ranges(values, _bounds(values, np.ones(90), 3)))
-    assert ranges.value_counts()[["1\N{EN DASH}30", "31\N{EN DASH}60", "61\N{EN DASH}90"]].tolist() == [30] * 3
-    # The same by mass: 1 to 64 sum to half of 1 to 90.
-    assert _bounds(values, values, 2).tolist() == [64]
+    assert draw_activity(values, 3) == {"1\N{EN DASH}30": 30, "31\N{EN DASH}60": 30, "61\N{EN DASH}90": 30}
+    # The interactions with the items of popularity 1 to 64 are half of all.
+    X = (np.arange(91)[:, None] < values).astype(float)
+    X = np.vstack([X, np.zeros((90, 90))])
+    y = np.vstack([np.zeros((91, 90)), np.eye(90)])
+    recommender = PopularityRecommender().fit(X)
+    display = SegmentDisplay.from_estimator(recommender, X, y, by="item_popularity", n_segments=2, k=1)
+    assert display.segments == ["1\N{EN DASH}64", "65\N{EN DASH}90"]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +104,11 @@ def test_segments_weigh_alike_where_no_values_are_equal():
     [
         ({}, r"either user_segments or item_segments; got both or none"),
         ({"user_segments": ["a"], "item_segments": ["a"] * 3}, r"got both or none"),
-        ({"user_segments": ["a"]}, r"user_segments must name the segment of each user; got 1 names .* \(2, 3\)"),
-        ({"item_segments": ["a"]}, r"item_segments that of each item; got 1 names"),
+        ({"user_segments": ["a"]}, r"user_segments must have the segment of each user; got 1 segments .* \(2, 3\)"),
+        ({"item_segments": ["a"]}, r"item_segments must have the segment of each item; got 1 segments"),
+        ({"user_segments": {"a", "b"}}, r"user_segments must have an order, got a set"),
+        ({"user_segments": [["a"], ["b"]]}, r"user_segments must be values that can be hashed"),
+        ({"user_segments": [None, None]}, r"nothing to draw: no user of a segment has held-out items"),
         ({"user_segments": ["a", "b"], "metric": "auc"}, r"metric must be one of"),
     ],
 )
@@ -98,6 +117,40 @@ def test_bad_segments_are_refused(options, message):
         SegmentDisplay.from_predictions([[1, 0, 0], [0, 0, 1]], [[0, 1], [1, 2]], **options)
 
 
-def test_segments_are_made_by_what_is_known(fitted, pair):
+def test_users_without_a_segment_and_types_of_segments():
+    truth, lists = [[1, 0], [0, 1], [1, 0]], [[0], [0], [1]]
+    display = SegmentDisplay.from_predictions(truth, lists, user_segments=[1, "1", None])
+    assert display.segments == ["1", "1"]
+    assert_array_equal(display.n_users, [1, 1])
+
+
+def test_lists_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"lists of the same length for all recommenders; got {'a': 2, 'b': 1} items"):
+        SegmentDisplay.from_predictions([[1, 0]], {"a": [[0, 1]], "b": [[0]]}, user_segments=["all"])
+
+
+def test_displays_on_one_ax_have_bars_side_by_side(fitted, pair, assert_legible):
+    together = SegmentDisplay.from_estimator(fitted, *pair)
+    alone = [SegmentDisplay.from_estimator(fitted["popularity"], *pair, name="popularity")]
+    alone.append(SegmentDisplay.from_estimator(fitted["ridge"], *pair, name="ridge", ax=alone[0].ax_))
+    for bars, display in zip(together.bars_, alone, strict=True):
+        for bar, expected in zip(display.bars_[0], bars, strict=True):
+            assert_allclose(bar.get_bbox(), expected.get_bbox())
+        for found, expected in zip(
+            display.bars_[0].errorbar.lines[2][0].get_segments(), bars.errorbar.lines[2][0].get_segments(), strict=True
+        ):
+            assert_allclose(found, expected)
+        assert display.bars_[0][0].get_facecolor() == bars[0].get_facecolor()
+    assert alone[1].ax_.get_ylim() == pytest.approx(together.ax_.get_ylim())
+    assert_legible(alone[1])
+
+
+def test_other_segments_on_one_ax_are_refused():
+    first = SegmentDisplay.from_predictions([[1, 0]], [[0]], user_segments=["a"])
+    with pytest.raises(ValueError, match=r"the same segments; got \['b.*'\] besides \['a"):
+        SegmentDisplay.from_predictions([[1, 0]], [[0]], user_segments=["b"], ax=first.ax_)
+
+
+def test_unknown_kinds_of_segments_are_refused(fitted, pair):
     with pytest.raises(ValueError, match=r"by must be 'user_activity' or 'item_popularity'; got 'age'"):
         SegmentDisplay.from_estimator(fitted, *pair, by="age")

@@ -1,4 +1,4 @@
-"""AUC: known answers, and scikit-learn's on whole and on short lists."""
+"""AUC: known answers, and the results of scikit-learn for whole and short lists."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ LISTS = np.array([[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]])
         ([[1, 0, 0, 0]], [[1, -1]], {}, [(0 + 2 / 2) / 3]),
         ([[1, 0, 0, 0]], [[2, 0, 3]], {"seen": [[0, 1, 0, 0]]}, [1 / 2]),
         ([[1, 0, 0, 0]], [[2, 0, 3]], {"seen": [[0, 1, 1, 0]]}, [1]),
-        ([[1, 0, 0]], [[0, 1]], {"seen": [[1, 1, 1]]}, [np.nan]),  # nothing to compare with
+        ([[1, 0, 0]], [[0, 1]], {"seen": [[1, 1, 1]]}, [np.nan]),  # no other items to compare with
     ],
 )
 def test_known_answer(truth, lists, options, expected):

@@ -1,4 +1,4 @@
-"""Properties of the metrics beyond accuracy: their ranges, and what must not matter."""
+"""Properties of the metrics beyond accuracy: ranges and invariances."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def cases(draw):
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     histories = (rng.random((n_users, n_items)) < 0.4).astype(int)
     held_out = (rng.random((n_users, n_items)) < 0.3).astype(int) * (1 - histories)
-    histories[:, :3], held_out[:, :3] = [1, 0, 0], [0, 1, 0]  # everybody has and misses something
+    histories[:, :3], held_out[:, :3] = [1, 0, 0], [0, 1, 0]  # each user has a history and a held-out item
     lists = np.argsort(rng.random((n_users, n_items)), axis=1)[:, : draw(st.integers(2, n_items))]
     for row in lists:
         row[draw(st.integers(2, len(row))) :] = -1
@@ -55,7 +55,7 @@ def test_values_lie_in_their_ranges(case):
 
 
 @given(cases(), st.randoms(use_true_random=False))
-def test_names_of_items_do_not_matter(case, random):
+def test_order_of_items_does_not_matter(case, random):
     histories, held_out, lists, vectors = case
     n_items = histories.shape[1]
     order = random.sample(range(n_items), n_items)
@@ -73,7 +73,7 @@ def test_names_of_items_do_not_matter(case, random):
 
 
 @given(cases())
-def test_reversed_lists_of_the_whole_catalog_turn_the_area_around(case):
+def test_auc_of_reversed_lists_is_one_minus_the_auc(case):
     _, held_out, _, _ = case
     n_items = held_out.shape[1]
     lists = np.tile(np.arange(n_items), (len(held_out), 1))
@@ -81,7 +81,7 @@ def test_reversed_lists_of_the_whole_catalog_turn_the_area_around(case):
 
 
 @given(cases())
-def test_a_list_like_the_history_is_calibrated(case):
+def test_list_equal_to_the_history_is_calibrated(case):
     histories, _, _, categories = case
     lists = np.full(histories.shape, -1)
     for row, history in zip(lists, histories, strict=True):

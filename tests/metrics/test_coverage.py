@@ -27,7 +27,7 @@ def test_known_answer(lists, k, expected):
         ([[0, 5]], {"n_items": 5}, "from 0 to 4, or -1 as padding; got 5 in row 0, column 1"),
         ([[0, 1]], {"n_items": 5, "k": 3}, "k must be at most the length of the lists"),
         ([[0, 1]], {"n_items": 0}, "The 'n_items' parameter of catalog_coverage must be an int"),
-        ([[1, 1]], {"n_items": 5}, "at most once per row; got item 1"),
+        ([[1, 1]], {"n_items": 5}, "contain an item at most once per row; got item 1"),
     ],
 )
 def test_errors_name_the_cause(lists, options, message):

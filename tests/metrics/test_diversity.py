@@ -1,6 +1,7 @@
-"""Intra-list diversity and calibration, against scikit-learn's distances and scipy's entropy."""
+"""Intra-list diversity and calibration: known answers, and the results of scikit-learn and scipy."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
@@ -35,7 +36,7 @@ def test_diversity_agrees_with_scikit_learn(seed, form, monkeypatch):
     assert_allclose(intra_list_diversity(lists, form(vectors), average=False), expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e200])
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e200])
 def test_length_of_vectors_does_not_matter(scale):
     assert intra_list_diversity([[0, 2, 3]], scale * VECTORS) == pytest.approx(
         intra_list_diversity([[0, 2, 3]], VECTORS)
@@ -75,7 +76,12 @@ def test_calibration_known_answers():
         (lambda: intra_list_diversity([[0, 5]], VECTORS), "from 0 to 4, or -1 as padding; got 5"),
         (lambda: intra_list_diversity([[0]], VECTORS), "must have two recommended items; got none in 1 rows"),
         (lambda: intra_list_diversity([[0, 1]], VECTORS * np.nan), "item_vectors contains NaN"),
-        (lambda: miscalibration([[0]], [[1, 1]], [[1.0]]), "got 1 rows and 2 columns"),
+        (lambda: intra_list_diversity([[0, 1]], [[10**400], [1]]), "item_vectors holds a number too large for dtype"),
+        (
+            lambda: intra_list_diversity([[0, 1]], pd.DataFrame([[10**400], [1]], dtype=object)),
+            "item_vectors holds a number too large for dtype",
+        ),
+        (lambda: miscalibration([[0]], [[1, 1]], [[1.0]]), "one row per item, .*; got 1 rows and 2 columns"),
         (lambda: miscalibration([[0]], [[1, 1]], [[1.0], [-1.0]]), "Negative values in data passed to item_categories"),
         (lambda: miscalibration([[0]], [[1, 1]], [[1.0], [1.0]], alpha=0), "The 'alpha' parameter of miscalibration"),
         (

@@ -36,7 +36,7 @@ def test_gini_is_the_mean_difference_of_pairs(seed):
     assert abs(gini_index(lists, n_items=n_items) - expected) < 1e-12
 
 
-def test_weights_are_repeated_users():
+def test_user_of_weight_2_counts_twice():
     lists = random_lists(0, n_users=3)
     repeated = lists[[0, 0, 2]]
     for metric in (gini_index, item_exposure):
@@ -67,20 +67,37 @@ def test_errors_name_the_cause(metric, lists, options, message):
         metric(lists, n_items=5, **options)
 
 
+@pytest.mark.parametrize("metric", [gini_index, item_exposure])
+@pytest.mark.parametrize("n_items", [10**14, 2**70])
+def test_catalogs_beyond_the_memory_are_refused(metric, n_items):
+    with pytest.raises(ValueError, match=rf"The exposure of n_items={n_items} items needs .* Reduce n_items"):
+        metric([[0, 1]], n_items=n_items)
+
+
 def test_gap_known_answer():
     values, groups = [0.5, 0.75, 0.25, np.nan, 9.0], ["new", "old", "new", "old", None]
     assert group_gap(values, groups) == 0.75 - 0.375
     assert group_gap(values, groups, method="ratio") == 0.5
     assert group_gap(values, groups, sample_weight=[0, 1, 1, 5, 1]) == 0.5
     assert group_gap([1.0, 2.0], [7, 7]) == 0
+    assert group_gap([1.0, 2.0], [7, "7"]) == 1  # ids of different types are different
+    assert group_gap([1.0, 2.0, 9.0], [("a", 1), ("a", 2), np.nan]) == 1
+    assert group_gap([1.0, None], ["a", "b"]) == 0
     assert np.isnan(group_gap([0.0, 0.0], [1, 2], method="ratio"))
 
 
 @pytest.mark.parametrize(
     ("values", "groups", "options", "message"),
     [
-        ([np.nan], ["a"], {}, "a number of positive weight in at least one group"),
-        ([1.0, 2.0], ["a"], {}, "inconsistent numbers of samples"),
+        ([np.nan], ["a"], {}, "a number with positive weight in at least one group"),
+        ([1.0, np.inf], ["a", "b"], {}, "values must hold finite numbers or nan; got infinity"),
+        (["0.5"], ["a"], {}, "values must hold one number per user or item.*; got values of dtype <U3"),
+        ({0.5}, ["a"], {}, "values must hold one number per user or item.*; got a set"),
+        ([[1.0], [1.0, 2.0]], ["a", "b"], {}, "values must hold one number .*; got values of different lengths"),
+        ([1.0], {"a"}, {}, "groups must have an order, got a set"),
+        ([1.0], [["a"]], {}, "groups must be values that can be hashed"),
+        ([1.0], [[1.0]], {}, "groups must be values that can be hashed"),
+        ([1.0, 2.0], ["a"], {}, "values and groups must have the same length; got 2 and 1"),
         ([[1.0]], ["a"], {}, r"shape \(n,\); got shape \(1, 1\)"),
         ([1.0], ["a"], {"method": "largest"}, "The 'method' parameter of group_gap must be"),
     ],
@@ -91,14 +108,14 @@ def test_gap_errors_name_the_cause(values, groups, options, message):
 
 
 @given(st.lists(st.tuples(st.floats(0.25, 1), st.integers(0, 3)), min_size=1, max_size=20))
-def test_gap_is_that_of_the_means(rows):
+def test_gap_is_the_difference_or_the_ratio_of_means(rows):
     values, groups = map(np.array, zip(*rows, strict=True))
     means = [values[groups == group].mean() for group in np.unique(groups)]
     assert group_gap(values, groups) == pytest.approx(max(means) - min(means), abs=1e-12)
     assert group_gap(values, groups, method="ratio") == pytest.approx(min(means) / max(means))
 
 
-def test_metric_frame_of_fairlearn_takes_users_and_items():
+def test_agrees_with_metric_frame_of_fairlearn():
     fairlearn = pytest.importorskip("fairlearn.metrics", reason="fairlearn is not installed")
     rng = np.random.default_rng(0)
     truth, lists = (rng.random((60, 20)) < 0.2).astype(int), random_lists(1, n_users=60)

@@ -1,4 +1,4 @@
-"""Novelty, popularity and its lift, serendipity."""
+"""Novelty, average popularity, popularity lift and serendipity."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sklearn.metrics import precision_score
 
 from skgnnrec.metrics import average_popularity, novelty, popularity_lift, precision_at_k, serendipity
 
-FITTED = np.array([[1, 2, 0, 0], [3, 0, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0]])  # had by 4, 2, 1 and 0 of 4 users
+FITTED = np.array([[1, 2, 0, 0], [3, 0, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0]])  # the items have 4, 2, 1 and 0 users
 LISTS = np.array([[0, 1], [2, 3], [1, -1], [-1, -1]])
 
 
@@ -43,12 +43,12 @@ def test_agree_with_a_loop_over_users(seed):
     assert abs(popularity_lift(lists, X, sample_weight=weights) - (listed / chosen - 1)) < 1e-9
 
 
-def test_lift_of_a_group_counts_popularity_among_all():
+def test_lift_of_a_group_uses_the_popularity_among_all_users():
     assert popularity_lift(LISTS[:1], FITTED[:1], interactions=FITTED) == pytest.approx(0)
     assert popularity_lift(LISTS[1:2], FITTED[1:2], interactions=FITTED) == pytest.approx(1 / 8 - 1)
 
 
-def test_serendipity_is_the_precision_of_what_was_not_expected():
+def test_serendipity_is_the_precision_for_unexpected_items():
     rng = np.random.default_rng(0)
     truth = (rng.random((30, 20)) < 0.3).astype(int)
     lists, expected = (np.argsort(rng.random((30, 20)), axis=1)[:, :n] for n in (5, 8))
@@ -74,7 +74,10 @@ def test_serendipity_is_the_precision_of_what_was_not_expected():
         (lambda: popularity_lift([[0]], FITTED), "recommended and histories must have one row per user; got 1 and 4"),
         (lambda: popularity_lift(LISTS, 0 * FITTED), "must have a history and a recommended item; got none"),
         (lambda: popularity_lift(LISTS, FITTED, interactions=0 * FITTED), "got a mean popularity of 0"),
-        (lambda: popularity_lift(LISTS, FITTED, interactions=FITTED[:, :3]), "interactions has 3 columns, histories 4"),
+        (
+            lambda: popularity_lift(LISTS, FITTED, interactions=FITTED[:, :3]),
+            "one column per item; got 3 and 4 columns",
+        ),
         (lambda: serendipity(FITTED, LISTS, [[0]]), "expected and recommended must have one row per user; got 1 and 4"),
         (lambda: serendipity([[1, 0]], [[0]], [[2]]), "expected must hold item positions from 0 to 1"),
         (lambda: serendipity([[0, 0]], [[0]], [[1]]), "must have held-out items; got none in 1 rows"),

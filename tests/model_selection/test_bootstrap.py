@@ -1,12 +1,15 @@
-"""The paired bootstrap: known answers, its level under no difference, and its bits."""
+"""The paired bootstrap: known answers, its level without a difference, and its bits."""
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.stats import ttest_rel
+from statsmodels.stats.multitest import multipletests
 from threadpoolctl import threadpool_limits
 
 from skgnnrec.model_selection import paired_bootstrap
@@ -17,7 +20,7 @@ columns = st.lists(st.tuples(*[st.sampled_from([0.0, 0.0, 0.25, 0.5, 1.0])] * 3)
 
 
 def metric_values(n, seed, n_columns=2, lift=0.0):
-    """Return values as metrics have them: most are 0, and those of a user go together."""
+    """Return values as metrics have them: most are 0, and those of one user are correlated."""
     rng = np.random.default_rng(seed)
     easy = rng.random((n, 1))
     values = np.where(rng.random((n, n_columns)) < 0.5 * easy, rng.random((n, n_columns)), 0.0)
@@ -41,7 +44,7 @@ def test_differences_and_order(values):
 
 
 @given(columns)
-def test_turning_a_pair_around_turns_its_row_around(values):
+def test_swapped_columns_give_the_opposite_difference(values):
     one = paired_bootstrap(values[["a", "b"]], n_resamples=50).iloc[0]
     other = paired_bootstrap(values[["b", "a"]], n_resamples=50).iloc[0]
     assert_allclose(
@@ -63,7 +66,7 @@ def test_a_constant_difference_is_certain():
     assert_allclose([row["difference"], row["low"], row["high"], row["p_value"]], [0.1, 0.1, 0.1, 0.01])
 
 
-def test_a_few_users_prove_nothing():
+def test_three_users_with_a_difference_are_no_evidence():
     # Three of a hundred users differ, all in one direction.
     values = pd.DataFrame({"a": np.zeros(100), "b": np.zeros(100)})
     values.loc[:2, "a"] = 1.0
@@ -71,12 +74,12 @@ def test_a_few_users_prove_nothing():
 
 
 @pytest.mark.parametrize(("n_users", "expected"), [(1, 1), (2, 0.5), (5, 1 / 16)])
-def test_a_handful_of_users_never_is_certain(n_users, expected):
+def test_smallest_p_value_of_a_few_users(n_users, expected):
     values = {"a": np.full(n_users, 0.5), "b": np.zeros(n_users)}
     assert paired_bootstrap(values, n_resamples=999).iloc[0]["p_value"] == expected
 
 
-def test_close_to_the_t_test_where_there_are_many_users():
+def test_close_to_the_t_test_for_many_users():
     values = metric_values(2000, 1, lift=0.08)
     row = paired_bootstrap(values).iloc[0]
     reference = ttest_rel(values["a"], values["b"])
@@ -86,7 +89,7 @@ def test_close_to_the_t_test_where_there_are_many_users():
     assert_allclose([row["low"], row["high"]], [interval.low, interval.high], atol=0.1 * (interval.high - interval.low))
 
 
-def test_level_is_kept_where_there_is_no_difference():
+def test_level_without_a_difference():
     found = [
         paired_bootstrap(metric_values(60, seed), n_resamples=199).iloc[0]["p_value"] <= 0.05 for seed in range(400)
     ]
@@ -100,20 +103,10 @@ def test_intervals_cover_the_true_difference():
     assert 0.91 < np.mean([row["low"] <= truth <= row["high"] for row in rows]) < 0.98
 
 
-def test_holm_by_hand():
-    # Sorted p-values .01, .02, .04 become 3 * .01, 2 * .02, and .04, which is not below what came before.
-    from skgnnrec.model_selection._bootstrap import _holm
-
-    assert_allclose(_holm(np.array([0.04, 0.01, 0.02])), [0.04, 0.03, 0.04])
-    assert_allclose(_holm(np.array([0.5, 0.6])), [1, 1])
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_agrees_with_statsmodels(p_values):
-    reference = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is in the test extra")
-    from skgnnrec.model_selection._bootstrap import _holm
-
-    assert_allclose(_holm(np.array(p_values)), reference.multipletests(p_values, method="holm")[1], atol=1e-12)
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_holm_agrees_with_statsmodels(seed, n_columns):
+    pairs = paired_bootstrap(metric_values(30, seed, n_columns, lift=0.5), n_resamples=40)
+    assert_allclose(pairs["p_corrected"], multipletests(pairs["p_value"], method="holm")[1], atol=1e-12)
 
 
 def test_without_correction_p_values_stay():
@@ -139,18 +132,29 @@ def test_users_without_a_value_are_left_out():
     pd.testing.assert_frame_equal(paired_bootstrap(gaps, n_resamples=20), paired_bootstrap(values, n_resamples=20))
 
 
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table, dict], ids=["polars", "pyarrow", "dict"])
+def test_tables_of_other_libraries(make):
+    values = metric_values(30, 0, 3)
+    found = paired_bootstrap(make(values.to_dict("list")), n_resamples=20)
+    pd.testing.assert_frame_equal(found, paired_bootstrap(values, n_resamples=20))
+
+
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("values", "error", "message"),
     [
-        ({"a": [0.1, 0.2]}, r"two or more recommenders; got \['a'\]"),
-        ({"a": [np.nan], "b": [0.1]}, r"a user with a value in every column; got none among 1"),
+        ({"a": [0.1, 0.2]}, ValueError, r"values must have two or more columns, one per recommender; got \['a'\]"),
+        ({"a": [np.nan], "b": [0.1]}, ValueError, "a user with a value in every column; got none among 1 users"),
+        ({"a": [0.1, np.inf], "b": [0.2, 0.3]}, ValueError, "values must be finite or nan; got infinity"),
+        (
+            {"a": ["high"], "b": [0.1]},
+            ValueError,
+            "must have numeric columns of the same length; pandas says: could not",
+        ),
+        ({"a": [0.1, 0.2], "b": [0.1]}, ValueError, "must have numeric columns of the same length; pandas says: All"),
+        ([[0.1, 0.2]], TypeError, "values must be a DataFrame or a dict of columns; got a list"),
+        (pl.LazyFrame({"a": [0.1], "b": [0.2]}), TypeError, r"values is a lazy table, LazyFrame: call values\.collect"),
     ],
 )
-def test_too_little_is_refused(values, message):
-    with pytest.raises(ValueError, match=message):
+def test_errors_name_the_cause(values, error, message):
+    with pytest.raises(error, match=message):
         paired_bootstrap(values)
-
-
-def test_infinite_values_are_refused():
-    with pytest.raises(ValueError, match="values must be finite, or nan where a user has none"):
-        paired_bootstrap({"a": [0.1, np.inf], "b": [0.2, 0.3]})

@@ -1,4 +1,4 @@
-"""SameUsers in scikit-learn's searches."""
+"""SameUsers in the searches of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from skgnnrec import GraphFilterRecommender
+from skgnnrec.exceptions import MemoryLimitError
 from skgnnrec.metrics import ranking_metrics
 from skgnnrec.model_selection import SameUsers, split_interactions
 
@@ -33,6 +34,11 @@ def test_all_rows_are_in_both_parts_once():
     for part in splits[0]:
         assert_array_equal(part, np.arange(7))
     assert repr(clone(splitter, safe=False)) == "SameUsers()"
+
+
+def test_positions_beyond_the_memory_are_refused():
+    with pytest.raises(MemoryLimitError, match=r"The split of 1000000000000000 users needs .* GiB of memory"):
+        next(SameUsers().split(sparse.coo_array((10**15, 3))))
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

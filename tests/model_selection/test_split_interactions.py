@@ -1,7 +1,9 @@
-"""split_interactions: what each way holds out, timestamps in every form, errors."""
+"""split_interactions: the parts of each kind of split, timestamps in every form, errors."""
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
@@ -13,12 +15,17 @@ X = np.array([[1.0, 2.0, 0.0, 3.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 4.0, 0.0]])
 TIMES = np.array([[10, 30, 0, 20], [0, 60, 50, 0], [0, 0, 40, 0]])
 LAST = [[0, 2, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
 FUTURE = [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
-WAYS = ["random", "last", "future", "cold_items"]
+KINDS = ["random", "last", "future", "cold_items"]
 
 
 def sparse_times(times=TIMES, mask=X > 0):
     rows, columns = np.nonzero(mask)
     return sparse.coo_array((times[rows, columns], (rows, columns)), shape=mask.shape)
+
+
+def as_dates(days):
+    """Return a frame of datetimes in seconds, which hold years far from 1970."""
+    return pd.DataFrame(days.astype("datetime64[D]").astype("datetime64[s]"))
 
 
 def with_zeros_and_duplicates(X):
@@ -30,7 +37,7 @@ def with_zeros_and_duplicates(X):
     return sparse.csr_array((data[order], indices[order], indptr), shape=X.shape)
 
 
-@pytest.mark.parametrize("hold_out", WAYS)
+@pytest.mark.parametrize("hold_out", KINDS)
 @pytest.mark.parametrize(
     "form",
     [
@@ -49,7 +56,7 @@ def test_form_of_interactions_does_not_matter(hold_out, form):
     given = form(X)
     parts = split_interactions(given, **options)
     for part, expected in zip(parts, split_interactions(X, **options), strict=True):
-        if form is pd.DataFrame:  # stays one
+        if form is pd.DataFrame:
             part = sparse.csr_array(part)
         assert sparse.issparse(part)
         assert part.format == "csr"
@@ -59,7 +66,7 @@ def test_form_of_interactions_does_not_matter(hold_out, form):
     assert_array_equal(given.toarray() if sparse.issparse(given) else np.asarray(given), X)
 
 
-@pytest.mark.parametrize("hold_out", WAYS)
+@pytest.mark.parametrize("hold_out", KINDS)
 def test_read_only_input_is_not_modified(hold_out):
     given = with_zeros_and_duplicates(X)
     for array in (given.data, given.indices, given.indptr):
@@ -85,6 +92,17 @@ def test_random_is_seeded_and_the_default():
         lambda: TIMES.astype("datetime64[D]"),
         lambda: np.where(X > 0, TIMES.astype("datetime64[ns]"), np.datetime64("NaT")),
         lambda: pd.DataFrame(TIMES),
+        lambda: as_dates(TIMES),
+        lambda: as_dates(TIMES).map(lambda moment: moment.tz_localize("Europe/Rome")),
+        lambda: as_dates(TIMES).map(lambda moment: moment.date()),
+        lambda: as_dates(TIMES).astype("timestamp[us][pyarrow]"),
+        lambda: as_dates(TIMES + 200_000),
+        lambda: as_dates(TIMES - 200_000),
+        lambda: as_dates(TIMES).where(X > 0),
+        lambda: pd.DataFrame(TIMES).where(X > 0).astype("Int64"),
+        lambda: pl.DataFrame(TIMES),
+        lambda: pl.DataFrame(TIMES.astype("datetime64[D]").astype("datetime64[ms]")),
+        lambda: pa.table({str(column): TIMES[:, column] for column in range(4)}),
         lambda: TIMES.tolist(),
         sparse_times,
         lambda: sparse_times().tocsr(),
@@ -128,8 +146,8 @@ TWICE = sparse.coo_array(([1, 2, 3], ([0, 1, 1], [0, 2, 2])), shape=X.shape)
         ({"test_size": 0}, "The 'test_size' parameter of split_interactions must be"),
         ({"test_size": 1.0}, "The 'test_size' parameter of split_interactions must be"),
         ({"random_state": "x"}, "The 'random_state' parameter of split_interactions must be"),
-        ({"hold_out": "last"}, "timestamps must be given with hold_out='last'; got None"),
-        ({"hold_out": "future"}, "timestamps must be given with hold_out='future'; got None"),
+        ({"hold_out": "last"}, "hold_out='last' requires timestamps; got None"),
+        ({"hold_out": "future"}, "hold_out='future' requires timestamps; got None"),
         ({"hold_out": "last", "timestamps": TIMES.T}, r"the shape of X, \(3, 4\); got \(4, 3\)"),
         ({"hold_out": "last", "timestamps": sparse_times().T}, r"the shape of X, \(3, 4\); got \(4, 3\)"),
         (
@@ -138,7 +156,10 @@ TWICE = sparse.coo_array(([1, 2, 3], ([0, 1, 1], [0, 2, 2])), shape=X.shape)
         ),
         ({"hold_out": "last", "timestamps": sparse.csr_array(X.shape)}, "got none for 6 of 6, .*row 0, column 0"),
         ({"hold_out": "last", "timestamps": np.full(X.shape, np.nan)}, "finite time .*got none for 6 of 6"),
-        ({"hold_out": "last", "timestamps": TIMES.astype(str)}, "must be numbers or datetimes; got dtype <U"),
+        (
+            {"hold_out": "last", "timestamps": TIMES.astype(str)},
+            "must have numbers or datetimes; got values of type str. Convert strings first",
+        ),
         ({"hold_out": "last", "timestamps": TWICE}, "one time per user and item; got several in row 1, column 2"),
         ({"hold_out": "future", "timestamps": np.ones(X.shape)}, "got 6 of 6 interactions at the last time"),
     ],
@@ -170,8 +191,34 @@ def test_indices_out_of_range_raise_and_do_not_crash():
             split_interactions(matrices["X"], hold_out="last", timestamps=matrices["timestamps"])
 
 
-def test_a_dataframe_keeps_its_names():
-    X = pd.DataFrame([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], index=["ann", "bob"], columns=["a", "b", "c"])
-    past, future = split_interactions(X, random_state=0)
-    pd.testing.assert_frame_equal(past + future, X.astype(np.float32))
-    assert (future > 0).sum(axis=1).tolist() == [1, 1]
+NAMED = pd.DataFrame(X, index=["ann", "bob", "cy"], columns=["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize("hold_out", KINDS)
+def test_a_frame_keeps_its_labels(hold_out):
+    past, future = split_interactions(NAMED, hold_out=hold_out, timestamps=TIMES, random_state=0)
+    pd.testing.assert_frame_equal(past + future, NAMED.astype(np.float32))
+    expected = split_interactions(X, hold_out=hold_out, timestamps=TIMES, random_state=0)[1]
+    assert_array_equal(future.to_numpy(), expected.toarray())
+
+
+@pytest.mark.parametrize("hold_out", KINDS)
+def test_sparse_columns_stay_sparse(hold_out):
+    frame = pd.DataFrame.sparse.from_spmatrix(sparse.csr_array(X), index=NAMED.index, columns=NAMED.columns)
+    options = {"hold_out": hold_out, "timestamps": TIMES, "random_state": 0}
+    for part, expected in zip(split_interactions(frame, **options), split_interactions(NAMED, **options), strict=True):
+        assert all(isinstance(dtype, pd.SparseDtype) for dtype in part.dtypes)
+        assert part.sparse.to_coo().nnz == np.count_nonzero(expected)
+        pd.testing.assert_frame_equal(part.sparse.to_dense(), expected)
+
+
+@pytest.mark.parametrize("hold_out", KINDS)
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table], ids=["polars", "pyarrow"])
+def test_tables_of_other_libraries_keep_their_columns(hold_out, make):
+    options = {"hold_out": hold_out, "timestamps": TIMES, "random_state": 0}
+    given = make(NAMED.to_dict("list"))
+    for part, expected in zip(split_interactions(given, **options), split_interactions(NAMED, **options), strict=True):
+        assert type(part) is type(given)
+        names = part.column_names if make is pa.table else part.columns
+        assert names == ["a", "b", "c", "d"]
+        assert_array_equal(np.asarray(part), expected.to_numpy())

@@ -13,13 +13,13 @@ ids = st.lists(st.text() | st.integers(), min_size=1, max_size=20)
 
 
 def test_assignment_never_changes():
-    # Recorded: a release that moves users between the variants of a running experiment spoils it.
+    # Recorded values: a release must not move users between the variants of a running experiment.
     found = assign_buckets(["ann", "bob", "cy", 7, "ß€\ud800"], experiment="e", shares=HALVES)
     assert found.tolist() == ["a", "a", "b", "a", "a"]
 
 
 @given(ids, st.randoms(use_true_random=False))
-def test_a_user_does_not_depend_on_the_others(users, random):
+def test_variant_of_a_user_does_not_depend_on_other_users(users, random):
     together = assign_buckets(users, experiment="e", shares=HALVES)
     order = random.sample(range(len(users)), len(users))
     assert together[order].tolist() == [assign_buckets([users[i]], experiment="e", shares=HALVES)[0] for i in order]
@@ -45,7 +45,7 @@ def test_experiments_are_independent():
     assert chi2_contingency(table).pvalue > 1e-3
 
 
-def test_a_name_does_not_run_into_the_id():
+def test_experiment_name_and_id_are_separated():
     users = [f"c{i}" for i in range(200)]
     longer = assign_buckets(users, experiment="ab", shares=HALVES)
     shorter = assign_buckets([f"b{user}" for user in users], experiment="a", shares=HALVES)
@@ -58,13 +58,27 @@ def test_integers_and_their_strings_are_one_id(users):
     assert found.tolist() == assign_buckets([7, 8], experiment="e", shares=HALVES).tolist()
 
 
-def test_a_variant_without_a_share_gets_nobody():
+def test_variant_with_share_zero_has_no_users():
     assert set(assign_buckets(range(500), experiment="e", shares={"a": 0.0, "b": 1.0})) == {"b"}
 
 
 @pytest.mark.parametrize("users", [[1.0], [None], [float("nan")], [b"ann"], [True], np.array([7.0])])
 def test_ids_of_other_types_are_refused(users):
     with pytest.raises(TypeError, match=r"users must be strings or integers; got .* at position 0"):
+        assign_buckets(users, experiment="e", shares=HALVES)
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ({"ann", "bob"}, "users must have an order, got a set"),
+        ({"ann": 1}, "users must have an order, got a dict"),
+        ([["ann", "bob"]], "users must be values that can be hashed"),
+        (np.array([["ann"]]), "users must have one dimension"),
+    ],
+)
+def test_users_without_an_order_are_refused(users, message):
+    with pytest.raises(ValueError, match=message):
         assign_buckets(users, experiment="e", shares=HALVES)
 
 

@@ -14,7 +14,7 @@ MODEL_FREE = [ips_value, snips_value, clipped_ips_value]
 
 @pytest.fixture(scope="module")
 def world():
-    """Return click rates, the policy that runs and the one to be judged, each of shape (contexts, items)."""
+    """Return click rates, the logging policy and the target policy, each of shape (N_CONTEXTS, N_ITEMS)."""
     rng = np.random.default_rng(0)
     rates = rng.uniform(0.05, 0.6, size=(N_CONTEXTS, N_ITEMS))
     logging = rng.dirichlet(np.ones(N_ITEMS), size=N_CONTEXTS) * 0.8 + 0.2 / N_ITEMS
@@ -61,18 +61,18 @@ def assert_unbiased(results, truth, slack=0.0):
 
 
 @pytest.mark.parametrize(("estimate", "slack"), [(ips_value, 0.0), (snips_value, 0.002)])
-def test_estimates_are_unbiased_and_know_their_error(world, truth, estimate, slack):
+def test_estimates_and_standard_errors_are_unbiased(world, truth, estimate, slack):
     results = [estimate(*simulate(world, 400, seed)[:3]) for seed in range(600)]
     assert_unbiased(results, truth, slack)
     assert abs(np.mean([result.mean_weight for result in results]) - 1) < 0.02
 
 
 @pytest.mark.parametrize("error", [0.0, 0.3])
-def test_doubly_robust_is_unbiased_whatever_the_model(world, truth, error):
+def test_doubly_robust_is_unbiased_for_any_model(world, truth, error):
     assert_unbiased([doubly_robust(world, seed, error) for seed in range(600)], truth)
 
 
-def test_doubly_robust_is_right_where_only_the_model_is(world, truth):
+def test_doubly_robust_is_unbiased_with_wrong_propensities_and_a_correct_model(world, truth):
     rates, _, target = world
     results = []
     for seed in range(300):
@@ -107,7 +107,7 @@ def test_clipping_trades_variance_for_a_known_bias(world, truth):
     assert np.std([result.value for result in results]) < np.std([result.value for result in plain])
 
 
-def test_a_random_log_of_a_policy_is_its_own_estimate():
+def test_estimate_of_the_logging_policy_is_the_mean_reward():
     rewards = np.random.default_rng(0).random(50)
     same = np.full(50, 0.2)
     for estimate in MODEL_FREE:
@@ -117,12 +117,12 @@ def test_a_random_log_of_a_policy_is_its_own_estimate():
         assert_allclose([result.mean_weight, result.effective_sample_size], [1, 50])
 
 
-def test_groups_of_one_change_nothing_and_repeats_add_nothing(world):
+def test_repeated_rows_of_a_group_do_not_change_the_standard_error(world):
     log = simulate(world, 200, 0)[:3]
     for estimate in MODEL_FREE:
         alone = estimate(*log)
         assert_allclose(estimate(*log, groups=np.arange(200)), alone)
-        # Every row five times over is no further evidence.
+        # Rows that are repeated five times hold no further information.
         repeated = estimate(*[np.repeat(column, 5) for column in log], groups=np.repeat(np.arange(200), 5))
         assert_allclose(repeated.standard_error, alone.standard_error)
         assert_allclose(repeated.value, alone.value)
@@ -132,7 +132,7 @@ rows = st.lists(st.tuples(st.floats(-2, 3), st.floats(0.05, 1), st.floats(0, 1))
 
 
 @given(rows, st.floats(-5, 5))
-def test_snips_stays_in_range_and_moves_with_the_rewards(rows, constant):
+def test_snips_lies_within_the_rewards_and_shifts_with_them(rows, constant):
     rewards, logged, target = np.array(rows).T
     result = snips_value(rewards, logged, target)
     if not target.any():
@@ -148,6 +148,17 @@ def test_a_high_limit_clips_nothing(rows):
     assert clipped_ips_value(rewards, logged, target, max_weight=1e9) == ips_value(rewards, logged, target)
 
 
+def test_groups_of_equal_names_and_different_types_are_different():
+    log = {"rewards": [1, 0], "propensities": [0.5, 0.5], "target_propensities": [0.5, 0.5]}
+    assert ips_value(**log, groups=[1, "1"]) == ips_value(**log)
+
+
+def test_rewards_of_any_size_raise_no_floating_point_error():
+    with np.errstate(all="raise"):
+        for scale in (1e-320, 1e-160, 1e160):
+            assert ips_value(scale * np.array([1.0, 2.0]), [0.5, 0.5], [0.5, 1e-3]).value >= 0
+
+
 def test_interval_follows_the_level(world):
     log = simulate(world, 200, 0)[:3]
     narrow, wide = (ips_value(*log, confidence_level=level) for level in (0.5, 0.99))
@@ -157,14 +168,19 @@ def test_interval_follows_the_level(world):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"propensities": [0.0, 1.0]}, r"propensities must be probabilities > 0.*got 0.0 to 1.0"),
+        ({"propensities": [0.0, 1.0]}, r"propensities must be probabilities > 0.*got values from 0.0 to 1.0"),
         ({"propensities": [0.5, 1.5]}, r"propensities must be probabilities > 0"),
-        ({"target_propensities": [0.5, -0.1]}, r"target_propensities must be probabilities; got -0.1 to 0.5"),
-        ({"propensities": [0.5]}, r"propensities must have shape \(2,\), as rewards has; got \(1,\)"),
-        ({"rewards": [[1, 0]]}, r"rewards must have shape \(n_rows,\); got \(1, 2\)"),
+        ({"propensities": [0.5, 1e-200]}, r"propensities must be large enough for finite weights; got 1e-200"),
+        ({"target_propensities": [0.5, -0.1]}, r"target_propensities must be prob.*; got values from -0.1 to 0.5"),
+        ({"propensities": [0.5]}, r"propensities must have shape \(2,\), like rewards; got \(1,\)"),
+        ({"rewards": [[1, 0]]}, r"rewards must be an array of numbers of shape \(n_rows,\); got shape \(1, 2\)"),
+        ({"rewards": ["1", "0"]}, r"rewards must be an array of numbers .*; got values of dtype <U1"),
+        ({"rewards": {1, 0}}, r"rewards must be an array of numbers .*; got a set"),
+        ({"rewards": []}, r"rewards must have at least one row; got none"),
         ({"rewards": [1, np.nan]}, r"rewards contains NaN"),
-        ({"groups": ["ann"]}, r"groups must name the group of each of 2 rows; got 1 names"),
-        ({"groups": ["ann", None]}, r"groups must name the group of each of 2 rows"),
+        ({"rewards": [1, np.inf]}, r"rewards contains infinity"),
+        ({"groups": ["ann"]}, r"groups must hold one id for each of 2 rows; got 1 ids"),
+        ({"groups": ["ann", None]}, r"groups has missing values in 1 of 2 rows"),
     ],
 )
 def test_bad_logs_are_refused(change, message):

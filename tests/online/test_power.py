@@ -1,4 +1,4 @@
-"""Power and sample size, against simulation, textbook figures and statsmodels."""
+"""Power and sample size: known answers, a simulation, and the results of statsmodels."""
 
 import numpy as np
 import pytest
@@ -42,26 +42,26 @@ def test_means_agree_with_statsmodels(alternative, difference, ratio):
 def test_proportions_agree_with_statsmodels(alternative, p, q, ratio):
     reference = pytest.importorskip("statsmodels.stats.proportion", reason="statsmodels is in the test extra")
     options = {"alpha": 0.05, "ratio": 1 / ratio, "alternative": STATSMODELS[alternative]}
-    # There nobs1 is the first group, which is the treatment group here.
+    # The first group of statsmodels, with nobs1 users, is the treatment group here.
     result = reference.power_proportions_2indep(q - p, p, 1000 * ratio, **options)
     assert power_of_proportions(1000, p, q, ratio=ratio, alternative=alternative) == pytest.approx(
         float(result.power), abs=1e-10
     )
 
 
-def test_power_is_the_share_of_experiments_that_find_it():
+def test_power_is_the_share_of_significant_experiments():
     p, q, n = 0.3, 0.36, 600
     rng = np.random.default_rng(0)
     control, treatment = rng.binomial(n, p, 20_000) / n, rng.binomial(n, q, 20_000) / n
     pooled = (control + treatment) / 2
     found = np.abs(treatment - control) > norm.isf(0.025) * np.sqrt(2 * pooled * (1 - pooled) / n)
     expected = power_of_proportions(n, p, q)
-    # Three standard errors of the simulated share, and what the normal approximation may miss.
+    # Three standard errors of the simulated share, plus the error of the normal approximation.
     assert abs(found.mean() - expected) < 3 * np.sqrt(expected * (1 - expected) / 20_000) + 0.005
 
 
 @given(rates, rates, st.sampled_from([0.5, 1.0, 3.0]), st.floats(0.3, 0.99))
-def test_sample_size_is_the_smallest_that_suffices(p, q, ratio, power):
+def test_sample_size_is_the_smallest_with_sufficient_power(p, q, ratio, power):
     if abs(p - q) < 1e-3:
         return
     n = sample_size_of_proportions(p, q, power=power, ratio=ratio)
@@ -87,10 +87,16 @@ def test_power_is_alpha_without_a_difference_and_grows_with_users(n, difference,
         ),
         (sample_size_of_proportions, {"p_control": 0.1, "p_treatment": 0.1}, r"p_treatment - p_control must be not 0"),
         (sample_size_of_means, {"difference": 1e-12, "std": 1}, r"difference is too small"),
+        (
+            power_of_means,
+            {"n": 5, "difference": 1, "std": 1, "ratio": 1e-320},
+            r"power is not defined for a difference",
+        ),
+        (sample_size_of_means, {"difference": np.inf, "std": 1}, r"'difference' parameter of sample_size_of_means"),
         (power_of_means, {"n": 0, "difference": 1, "std": 1}, r"'n' parameter of power_of_means must be an int"),
         (power_of_proportions, {"n": 5, "p_control": 0, "p_treatment": 0.1}, r"'p_control' parameter"),
     ],
 )
-def test_what_cannot_be_computed_is_refused(function, arguments, message):
+def test_invalid_parameters_are_refused(function, arguments, message):
     with pytest.raises(ValueError, match=message):
         function(**arguments)

@@ -1,4 +1,4 @@
-"""From a catalog to vectors: encoded once, centred, of unit length."""
+"""From a catalog to item vectors: encoded once, centred, of unit length."""
 
 import joblib
 import numpy as np
@@ -13,15 +13,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender, _validation
-from skgnnrec.recommenders._item_vectors import ItemVectors
+from skgnnrec import ContentRecommender, GraphFilterRecommender, ItemCatalog, RidgeRecommender
+from skgnnrec.exceptions import MemoryLimitError
 
 TITLES = ["red mug", "blue mug", "tea pot", "tea spoon"]
 TABLE = pd.DataFrame({"title": TITLES, "price": [3.0, 4.0, 9.0, 1.0]})
 
 
 class LetterCounts(TransformerMixin, BaseEstimator):
-    """Vectors of letter counts, which count how often they are made."""
+    """Vectors of letter counts; the class counts its fits."""
 
     n_fits = 0
 
@@ -34,31 +34,41 @@ class LetterCounts(TransformerMixin, BaseEstimator):
         return np.array([[title.count(letter) for letter in "aeot"] for title in titles], dtype=float)
 
 
-def encode(data, encoder=None, memory=None):
-    vectors = ItemVectors(encoder, memory)
-    return vectors, vectors.fit_transform(ItemCatalog(data))
+def encode(data, encoder=None, memory=None, X=None):
+    """Return a recommender whose items have these data."""
+    catalog = ItemCatalog(data)
+    X = np.eye(catalog.n_items) if X is None else X
+    return ContentRecommender(catalog=catalog, item_encoder=encoder, memory=memory).fit(X)
+
+
+def cosines_with_new_items(rec, data):
+    """Return the cosine of each fitted item with each new item, (n_items, n_new)."""
+    n_items, catalog = rec.n_features_in_, ItemCatalog(data)
+    items, scores = rec.recommend(np.eye(n_items), catalog.n_items, candidates=catalog, exclude_seen=False)
+    cosines = np.empty(scores.shape)
+    np.put_along_axis(cosines, items, scores, axis=1)
+    return cosines
 
 
 def test_vectors_are_centred_and_of_unit_length():
     data = np.random.default_rng(0).standard_normal((10, 4)) + 5
-    encoder, vectors = encode(data)
+    vectors = encode(data).item_vectors_
     centred = data - data.mean(axis=0)
     assert vectors.dtype == np.float32
     assert_allclose(vectors, centred / np.linalg.norm(centred, axis=1, keepdims=True), atol=1e-5)
-    assert_allclose(encoder.transform(ItemCatalog(data)), vectors, atol=1e-6)
 
 
-def test_new_items_use_the_centre_of_the_fitted_ones():
+def test_new_items_use_the_centre_of_the_fitted_items():
     data = np.random.default_rng(0).standard_normal((10, 4)) + 5
-    encoder, vectors = encode(data)
-    assert_allclose(encoder.transform(ItemCatalog(data[[7]])), vectors[[7]], atol=1e-6)
+    rec = encode(data)
+    assert_allclose(cosines_with_new_items(rec, data[[7]])[:, 0], rec.item_vectors_ @ rec.item_vectors_[7], atol=1e-5)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_an_item_at_the_centre_has_no_direction(scale):
+def test_an_item_at_the_centre_has_the_zero_vector(scale):
     data = scale * np.array([[1.0, 0.1], [0.3, 0.7], [0.65, 0.4]], dtype=np.float32)
-    assert_array_equal(encode(data)[1][2], [0, 0])
-    assert not encode(np.full((5, 3), 0.1))[1].any()
+    assert_array_equal(encode(data).item_vectors_[2], [0, 0])
+    assert not encode(np.full((5, 3), 0.1)).item_vectors_.any()
 
 
 @pytest.mark.parametrize(
@@ -75,74 +85,112 @@ def test_an_item_at_the_centre_has_no_direction(scale):
     ],
 )
 def test_kinds_of_data_and_encoders(data, encoder):
-    fitted, vectors = encode(data, encoder)
+    rec = encode(data, encoder)
+    vectors = rec.item_vectors_
     assert vectors.shape[0] == 4
     assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
-    assert_allclose(fitted.transform(ItemCatalog(data)), vectors, atol=1e-5)
+    assert_allclose(cosines_with_new_items(rec, data), vectors @ vectors.T, atol=1e-5)
 
 
-def test_the_encoder_given_stays_unfitted():
+def test_the_given_encoder_stays_unfitted():
     encoder = TfidfVectorizer()
-    fitted, _ = encode(TITLES, encoder)
+    encode(TITLES, encoder)
     assert not hasattr(encoder, "vocabulary_")
-    assert "mug" in fitted.encoder.vocabulary_
 
 
 def test_memory_encodes_a_catalog_once(tmp_path):
     memory = joblib.Memory(tmp_path, verbose=0)
     LetterCounts.n_fits = 0
-    first, vectors = encode(TITLES, LetterCounts(), memory)
-    again, same = encode(list(TITLES), LetterCounts(), memory)
+    first = encode(TITLES, LetterCounts(), memory)
+    again = encode(list(TITLES), LetterCounts(), memory)
     assert LetterCounts.n_fits == 1
-    assert_array_equal(vectors, same)
-    assert_array_equal(again.transform(ItemCatalog(TITLES[:2])), first.transform(ItemCatalog(TITLES[:2])))
+    assert_array_equal(first.item_vectors_, again.item_vectors_)
+    assert_array_equal(cosines_with_new_items(again, TITLES[:2]), cosines_with_new_items(first, TITLES[:2]))
     encode(TITLES[:3], LetterCounts(), memory)
     assert LetterCounts.n_fits == 2
+
+
+def scale_case(scale, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    X = (rng.random((60, 20)) < 0.25).astype(np.float32)
+    vectors, new = rng.standard_normal((20, 6)), rng.standard_normal((8, 6))
+    with np.errstate(all="ignore"):
+        vectors, new = (vectors * scale).astype(dtype), (new * scale).astype(dtype)
+    recommender = GraphFilterRecommender(catalog=ItemCatalog(vectors)).fit(X)
+    return recommender, X, new
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"),
+    [(1e-25, np.float32), (1e25, np.float32), (1e-300, np.float64), (1e-60, np.float64), (1e300, np.float64)],
+)
+def test_the_unit_of_item_vectors_does_not_matter(scale, dtype):
+    expected, X, new = scale_case(1.0)
+    expected_lists = expected.recommend(X, 5, candidates=ItemCatalog(new))
+    with np.errstate(all="raise"):
+        found, X, new = scale_case(scale, dtype)
+        lists = found.recommend(X, 5, candidates=ItemCatalog(new))
+    assert_allclose(found.item_vectors_, expected.item_vectors_, atol=1e-5)
+    assert_array_equal(lists[0], expected_lists[0])
+    assert_allclose(lists[1], expected_lists[1], atol=1e-5)
+
+
+def test_small_vectors_beside_large_ones_keep_their_direction():
+    part = np.random.default_rng(0).standard_normal((5, 3))
+    vectors = np.vstack([part, -part, 1e-25 * part, -1e-25 * part])  # their mean is zero
+    found = RidgeRecommender(catalog=ItemCatalog(vectors)).fit(np.eye(20)).item_vectors_
+    assert_allclose(found[10:], found[:10], atol=1e-6)
+
+
+def test_new_vectors_too_large_beside_the_fitted_ones_are_refused():
+    recommender, X, new = scale_case(1.0)
+    with pytest.raises(ValueError, match=r"candidates has values up to .*e\+60, too large in the unit of the fitted"):
+        recommender.recommend(X, candidates=ItemCatalog(1e60 * new))
 
 
 @pytest.mark.parametrize(
     ("data", "encoder", "match"),
     [
-        (TITLES, None, "the data of items is of dtype .*TextEmbedder"),
-        (TABLE, None, "column 'title' of items is of dtype"),
-        (TABLE, TfidfVectorizer(), r"output of item_encoder \(TfidfVectorizer\) has 2 rows for 4 items.*one column"),
-        ([[1.0], [np.nan]], None, "items contains NaN"),
-        ([[1.0], [1e300]], None, "items contains infinity"),
+        (TITLES, None, "the data of the catalog is of dtype .*TextEmbedder"),
+        (TABLE, None, "column 'title' of the catalog is of dtype"),
+        (TABLE, TfidfVectorizer(), "takes one column of texts; the catalog has 2 columns"),
+        ([[1.0], [np.nan]], None, "catalog contains NaN"),
+        ([[1.0], [np.inf]], None, "catalog contains infinity"),
     ],
 )
-def test_data_that_gives_no_vectors_is_refused(data, encoder, match):
+def test_data_without_vectors_are_refused(data, encoder, match):
     with pytest.raises(ValueError, match=match):
         encode(data, encoder)
 
 
 def test_vectors_of_other_dimensions_are_refused():
-    encoder, _ = encode(np.eye(4))
-    with pytest.raises(ValueError, match="items has vectors of 3 dimensions, the fitted items 4"):
-        encoder.transform(ItemCatalog(np.eye(3)))
+    rec = encode(np.eye(4))
+    with pytest.raises(ValueError, match="candidates has vectors of 3 dimensions, the fitted items 4"):
+        rec.recommend(np.eye(4), candidates=ItemCatalog(np.eye(3)))
 
 
-def test_sparse_vectors_too_large_for_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(_validation, "available_memory", lambda: 30)
-    monkeypatch.setattr(_validation, "SMALL", 0)
-    with pytest.raises(ValueError, match=r"Dense item vectors from .*TfidfVectorizer.* TruncatedSVD"):
+def test_sparse_vectors_beyond_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr("skgnnrec._memory.available_memory", lambda: 30)
+    monkeypatch.setattr("skgnnrec._memory.SMALL", 0)
+    with pytest.raises(MemoryLimitError, match=r"Dense item vectors from .*TfidfVectorizer.* TruncatedSVD"):
         encode(TITLES, TfidfVectorizer())
 
 
 @pytest.mark.parametrize("cls", [RidgeRecommender, GraphFilterRecommender])
-def test_an_encoder_without_items_is_refused(cls):
-    with pytest.raises(ValueError, match="item_encoder has nothing to encode without items"):
+def test_an_encoder_requires_a_catalog(cls):
+    with pytest.raises(ValueError, match=r"item_encoder requires catalog=ItemCatalog\(...\)"):
         cls(item_encoder=TfidfVectorizer()).fit([[1, 0], [1, 1]])
 
 
 class CountOfUsers(LetterCounts):
-    """An encoder that cannot do without a y: how many users each item has."""
+    """An encoder that requires a y: its vectors are the number of users of each item."""
 
     def fit(self, titles, y):
         self.counts_ = np.asarray(y.sum(axis=1)).ravel()
         return self
 
     def transform(self, titles):
-        return np.column_stack([self.counts_[: len(titles)], np.ones(len(titles))])
+        return np.column_stack([self.counts_[: len(titles)], np.zeros(len(titles))])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -151,25 +199,22 @@ class CountOfUsers(LetterCounts):
 
 
 @pytest.mark.parametrize("encoder", [CountOfUsers(), make_pipeline("passthrough", CountOfUsers())])
-def test_encoders_that_require_a_y_get_the_interactions(encoder):
+def test_encoders_that_require_a_y_receive_the_interactions(encoder):
     X = sparse.csr_array(np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0]], dtype=np.float32))
-    vectors = ItemVectors(encoder, None)
-    vectors.fit_transform(ItemCatalog(TITLES), X)
-    assert_allclose(vectors.mean, [5 / 4, 1])
-    assert_array_equal(vectors.encoder.transform(TITLES)[:, 0], [3, 1, 1, 0])
+    rec = encode(TITLES, encoder, X=X)
+    assert_array_equal(rec.item_vectors_[:, 0], np.sign(np.array([3, 1, 1, 0]) - 5 / 4))
 
 
-def test_other_encoders_get_no_y():
+def test_other_encoders_receive_no_y():
     class NoY(LetterCounts):
         def fit_transform(self, titles):
             return self.fit(titles).transform(titles)
 
-    vectors = ItemVectors(NoY(), None)
-    assert vectors.fit_transform(ItemCatalog(TITLES), sparse.csr_array(np.eye(4))).shape == (4, 4)
+    assert encode(TITLES, NoY()).item_vectors_.shape == (4, 4)
 
 
-def test_frozen_encoders_stay_as_they_are():
+def test_frozen_encoders_are_not_fitted_again():
     frozen = FrozenEstimator(TfidfVectorizer().fit(["red", "blue", "tea"]))
-    fitted, vectors = encode(TITLES, frozen)
-    assert vectors.shape == (4, 3)
-    assert_allclose(fitted.transform(ItemCatalog(TITLES)), vectors, atol=1e-6)
+    rec = encode(TITLES, frozen)
+    assert rec.item_vectors_.shape == (4, 3)
+    assert_allclose(cosines_with_new_items(rec, TITLES), rec.item_vectors_ @ rec.item_vectors_.T, atol=1e-6)

@@ -26,12 +26,12 @@ def test_scores_are_products_of_the_embeddings():
 
 
 def test_new_items_score_zero_behind_all_others():
-    rec = PopularityRecommender(items=ItemCatalog(["a", "b", "c", "d"], ids=[1, 2, 3, 4])).fit(X)
-    items, scores = rec.recommend(X[:1], 3, items=ItemCatalog(["e", "c", "f"], ids=[5, 3, 6]))
+    rec = PopularityRecommender(catalog=ItemCatalog(["a", "b", "c", "d"], ids=[1, 2, 3, 4])).fit(X)
+    items, scores = rec.recommend(X[:1], 3, candidates=ItemCatalog(["e", "c", "f"], ids=[5, 3, 6]))
     assert_array_equal(items, [[3, 5, 6]])
     assert_array_equal(scores, [[1, 0, 0]])
 
 
 def test_items_of_any_data_are_accepted():
-    rec = PopularityRecommender(items=ItemCatalog([None, "b", "c", "d"])).fit(X)
+    rec = PopularityRecommender(catalog=ItemCatalog([None, "b", "c", "d"])).fit(X)
     assert_array_equal(rec.predict(X)[:, 0], [2, 0, 0])

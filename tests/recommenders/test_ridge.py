@@ -4,20 +4,18 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
 
-from skgnnrec import ItemCatalog, RidgeRecommender, _validation
+from skgnnrec import ItemCatalog, RidgeRecommender
 from skgnnrec.exceptions import MemoryLimitError
-from skgnnrec.recommenders import _ridge
 
-ALPHA, TEXT_WEIGHT = 0.7, 1.9
+ALPHA, CONTENT_WEIGHT = 0.7, 1.9
 
 
 @pytest.fixture
 def dense():
     table = (np.random.default_rng(0).random((60, 25)) < 0.25).astype(np.float64)
-    table[:, 4] = 0  # nobody has been there
-    table[~table.any(axis=1), 3] = 1  # who has no history is not scored by the formula
+    table[:, 4] = 0  # an item without users
+    table[~table.any(axis=1), 3] = 1  # users without history are not scored by the formula
     return table
 
 
@@ -36,8 +34,8 @@ def gram(dense, F=None):
     mean_diagonal = dense.sum() / dense.shape[1]
     G = dense.T @ dense + ALPHA * mean_diagonal * np.eye(dense.shape[1])
     if F is not None:
-        G += TEXT_WEIGHT * mean_diagonal * F @ F.T
-    return G, ALPHA * mean_diagonal, TEXT_WEIGHT * mean_diagonal
+        G += CONTENT_WEIGHT * mean_diagonal * F @ F.T
+    return G, ALPHA * mean_diagonal, CONTENT_WEIGHT * mean_diagonal
 
 
 def ease(G):
@@ -57,18 +55,18 @@ def test_without_item_data_it_is_ease(dense):
 
 def test_with_item_data_it_is_ease_on_stacked_rows(dense, vectors):
     F = unit(vectors, vectors.mean(axis=0))
-    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
+    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
     expected = ease(gram(dense, F)[0])
     assert_allclose(rec.weights_, expected, atol=1e-4)
     assert_allclose(rec.item_embedding_, F, atol=1e-5)
     assert_allclose(rec.decision_function(dense), dense @ expected, atol=1e-4)
 
 
-def test_a_new_item_scores_as_if_it_had_stood_in_the_catalog_untouched(dense, vectors):
+def test_a_new_item_scores_like_an_item_of_the_catalog_without_users(dense, vectors):
     new = np.random.default_rng(2).standard_normal((5, 6)) + 3
     F, f = unit(vectors, vectors.mean(axis=0)), unit(new, vectors.mean(axis=0))
-    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
-    items, scores = rec.recommend(dense, 5, items=ItemCatalog(new), exclude_seen=False)
+    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
+    items, scores = rec.recommend(dense, 5, candidates=ItemCatalog(new), exclude_seen=False)
     G, ridge, weight = gram(dense, F)
     for j in range(5):
         b, c = weight * F @ f[j], ridge + weight * f[j] @ f[j]
@@ -78,8 +76,8 @@ def test_a_new_item_scores_as_if_it_had_stood_in_the_catalog_untouched(dense, ve
         assert_allclose(scores[items == j], expected, atol=1e-4)
 
 
-def test_an_untouched_item_of_the_catalog_scores_as_a_new_one_would(dense, vectors):
-    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
+def test_an_item_of_the_catalog_without_users_scores_like_a_new_item(dense, vectors):
+    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
     F = unit(vectors, vectors.mean(axis=0))
     others = np.delete(np.arange(25), 4)
     G, _, weight = gram(dense, F)
@@ -90,8 +88,8 @@ def test_an_untouched_item_of_the_catalog_scores_as_a_new_one_would(dense, vecto
 
 def test_transform_is_the_user_in_the_space_of_the_vectors(dense, vectors):
     new = np.random.default_rng(2).standard_normal((3, 6))
-    rec = RidgeRecommender(ALPHA, text_weight=TEXT_WEIGHT, items=ItemCatalog(vectors)).fit(dense)
-    items, scores = rec.recommend(dense, 3, items=ItemCatalog(new))
+    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
+    items, scores = rec.recommend(dense, 3, candidates=ItemCatalog(new))
     f = unit(new, vectors.mean(axis=0))
     expected = rec.transform(dense) @ f.T
     assert_allclose(np.take_along_axis(expected, items, axis=1), scores, atol=1e-4)
@@ -104,11 +102,11 @@ def test_values_weigh_the_history_and_not_the_fit(dense):
     assert_allclose(same.decision_function(weighted), weighted @ ease(gram(dense)[0]), atol=1e-4)
 
 
-def test_text_weight_zero_leaves_the_vectors_out(dense, vectors):
-    rec = RidgeRecommender(ALPHA, text_weight=0, items=ItemCatalog(vectors)).fit(dense)
+def test_content_weight_zero_does_not_use_the_vectors(dense, vectors):
+    rec = RidgeRecommender(ALPHA, content_weight=0, catalog=ItemCatalog(vectors)).fit(dense)
     assert_array_equal(rec.weights_, RidgeRecommender(ALPHA).fit(dense).weights_)
-    with pytest.raises(ValueError, match=r"25 new items, .* without item vectors: .* text_weight > 0"):
-        rec.recommend(dense, items=ItemCatalog(vectors))
+    with pytest.raises(ValueError, match=r"25 new items, .* without item vectors: .* content_weight > 0"):
+        rec.recommend(dense, candidates=ItemCatalog(vectors))
 
 
 @pytest.mark.parametrize("embedding_dim", [1, 8, 100])
@@ -121,12 +119,10 @@ def test_embeddings_without_item_data(dense, embedding_dim):
 
 
 @pytest.mark.parametrize("n_items", [1, 5, 64, 65, 130])
-def test_the_inverse_is_mirrored_in_blocks(monkeypatch, n_items):
-    monkeypatch.setattr(_ridge, "MIRROR_ROWS", 64)
-    X = sparse.csr_array((np.random.default_rng(0).random((40, n_items)) < 0.3).astype(np.float32))
-    P = _ridge.item_precision(X, None, 2.0, 0.0)
-    assert_array_equal(P, P.T)
-    assert_allclose(P, np.linalg.inv((X.T @ X).toarray() + 2.0 * np.eye(n_items)), atol=1e-5)
+def test_the_weights_do_not_depend_on_the_blocks_of_the_inverse(monkeypatch, n_items):
+    monkeypatch.setattr("skgnnrec.recommenders._ridge.MIRROR_ROWS", 64)
+    X = (np.random.default_rng(0).random((40, n_items)) < 0.3).astype(np.float64)
+    assert_allclose(RidgeRecommender(ALPHA).fit(X).weights_, ease(gram(X)[0]), atol=1e-5)
 
 
 def test_a_ridge_too_weak_for_float32_is_named():
@@ -136,27 +132,20 @@ def test_a_ridge_too_weak_for_float32_is_named():
 
 
 def test_catalogs_beyond_the_memory_are_refused(monkeypatch, dense):
-    monkeypatch.setattr(_validation, "available_memory", lambda: 7000)
-    monkeypatch.setattr(_validation, "SMALL", 0)
+    monkeypatch.setattr("skgnnrec._memory.available_memory", lambda: 7000)
+    monkeypatch.setattr("skgnnrec._memory.SMALL", 0)
     with pytest.raises(MemoryLimitError, match=r"RidgeRecommender with 25 items needs .* GraphFilterRecommender"):
         RidgeRecommender().fit(dense)
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r", "r+", "c"])
-def test_a_cache_is_used_and_left_intact(monkeypatch, tmp_path, dense, vectors, mmap_mode):
-    inversions = []
-    invert = _ridge.lapack.spotri
-
-    def count(*args, **kwargs):
-        inversions.append(1)
-        return invert(*args, **kwargs)
-
-    monkeypatch.setattr(_ridge.lapack, "spotri", count)
+def test_a_cache_is_used_and_left_intact(count_calls, tmp_path, dense, vectors, mmap_mode):
+    calls = count_calls("skgnnrec.recommenders._ridge.solve")
     memory = joblib.Memory(tmp_path, mmap_mode=mmap_mode, verbose=0)
-    expected = RidgeRecommender(ALPHA, items=ItemCatalog(vectors)).fit(dense).weights_
+    expected = RidgeRecommender(ALPHA, catalog=ItemCatalog(vectors)).fit(dense).weights_
     for n in (1, 2, 3):
-        rec = RidgeRecommender(ALPHA, items=ItemCatalog(vectors), memory=memory, n_recommendations=n).fit(dense * n)
+        rec = RidgeRecommender(ALPHA, catalog=ItemCatalog(vectors), memory=memory, n_recommendations=n).fit(dense * n)
         assert_array_equal(rec.weights_, expected)
-    assert len(inversions) == 2  # one without the cache, one with it
-    RidgeRecommender(2 * ALPHA, items=ItemCatalog(vectors), memory=memory).fit(dense)
-    assert len(inversions) == 3
+    assert len(calls) == 2  # one without the cache, one with it
+    RidgeRecommender(2 * ALPHA, catalog=ItemCatalog(vectors), memory=memory).fit(dense)
+    assert len(calls) == 3

@@ -1,5 +1,7 @@
 """Small models for the tests: random ones built on the fly, and the real MiniLM where it is installed."""
 
+import json
+import shutil
 import string
 
 import pytest
@@ -21,8 +23,8 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 @pytest.fixture(autouse=True)
-def forget_vectors():
-    """Let no test find what another one embedded."""
+def empty_cache():
+    """Empty the cache of this process, so that no test finds vectors of another."""
     memory_cache.clear()
 
 
@@ -64,6 +66,29 @@ def tiny_model(tmp_path_factory):
 def other_model(tmp_path_factory):
     """Save another random BERT with the same tokenizer."""
     return save_bert(tmp_path_factory.mktemp("other_bert"), seed=1)
+
+
+@pytest.fixture
+def copied_model(tiny_model, tmp_path):
+    """Copy the tiny model to a folder that a test may change."""
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+@pytest.fixture
+def folder(copied_model):
+    """Return a copy of the tiny model with settings in the layout of sentence-transformers."""
+    transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+    pooling = {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}
+    cls = {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+    prompts = {"prompts": {"query": "find: ", "document": ""}, "default_prompt_name": None}
+    (copied_model / "1_Pooling").mkdir()
+    for name, content in (
+        ("modules.json", [transformer, pooling]),
+        ("1_Pooling/config.json", cls),
+        ("config_sentence_transformers.json", prompts),
+    ):
+        (copied_model / name).write_text(json.dumps(content))
+    return copied_model
 
 
 @pytest.fixture(scope="session")

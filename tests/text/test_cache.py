@@ -1,12 +1,15 @@
-"""Keys, the cache of the process, and who computes what."""
+"""Keys, the cache of the process, the paths of caches, and texts that processes compute once."""
 
 import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from skgnnrec.text import TextEmbedder, _encode
+from skgnnrec.text import TextEmbedder, _embedder, _encode, _model
 from skgnnrec.text._cache import MemoryCache, NoCache, embed_through, make_keys, memory_cache, open_cache
 from skgnnrec.text._cache_file import FileCache
 
@@ -55,7 +58,7 @@ def test_keys_differ_by_text_and_recipe():
     assert make_keys("one", texts) == keys[:6]
 
 
-def test_what_vectors_depend_on_is_in_the_key(tiny_model, cache, computed):
+def test_settings_that_change_vectors_change_the_key(tiny_model, cache, computed):
     default = {"dtype": "float32", "pooling": "mean", "prompt": "", "max_length": 8}
     others = {"dtype": "bfloat16", "pooling": "cls", "prompt": "a: ", "max_length": 7}
     for changed in [None, *others]:
@@ -68,7 +71,7 @@ def test_what_vectors_depend_on_is_in_the_key(tiny_model, cache, computed):
         assert sum(computed) == 5
 
 
-def test_what_comes_after_the_network_needs_no_new_vectors(tiny_model, cache, computed):
+def test_settings_after_the_network_need_no_new_vectors(tiny_model, cache, computed):
     for settings in ({}, {"normalize": False}, {"truncate_dim": 8}, {"separator": ". "}):
         vectors = TextEmbedder(tiny_model, cache=cache, **settings).fit_transform(TITLES)
         computed_alone = TextEmbedder(tiny_model, cache=None, **settings).fit_transform(TITLES)
@@ -93,7 +96,7 @@ def test_hits_are_the_same_bits_and_load_no_model(tiny_model, cache, computed, m
     embedder = TextEmbedder(tiny_model, cache=cache)
     vectors = embedder.fit_transform([*TITLES, None, "\x00"])
     computed.clear()
-    monkeypatch.setattr(TextEmbedder, "_load_model", None)
+    monkeypatch.setattr(_model, "load_model", None)
     np.testing.assert_array_equal(embedder.transform([*TITLES, None, "\x00"]), vectors)
     np.testing.assert_array_equal(TextEmbedder(tiny_model, cache=cache).fit_transform(TITLES[::-1]), vectors[4::-1])
     assert computed == []
@@ -129,7 +132,63 @@ def test_put_then_get(any_cache):
     assert any_cache.claim(keys) == keys[3:]
 
 
-def test_what_was_used_longest_ago_leaves():
+def test_vectors_of_another_length_are_absent(any_cache):
+    keys = make_keys("", TITLES)
+    any_cache.put(keys, vectors_of(keys))
+    assert any_cache.get(keys, 9) == {}
+    assert any_cache.claim(keys, 9) == keys
+    assert len(any_cache.get(keys, 8)) == 5
+    assert any_cache.claim(keys, 8) == []
+
+
+@pytest.mark.parametrize("n_damaged", [2, 5])
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_entries_of_another_length_are_computed_again(tiny_model, tmp_path, monkeypatch, kind, n_damaged):
+    used = []
+    monkeypatch.setattr(_embedder, "make_keys", lambda *args: used.append(make_keys(*args)) or used[-1])
+    embedder = TextEmbedder(tiny_model, cache="memory" if kind == "memory" else tmp_path / "texts.sqlite")
+    expected = embedder.fit_transform(TITLES)
+    with open_cache(embedder.cache, None) as cache:
+        cache.put(used[-1][:n_damaged], np.ones((n_damaged, 7), dtype=np.float32))
+    for _ in range(2):
+        np.testing.assert_array_equal(embedder.transform(TITLES), expected)
+
+
+# Paths ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cache",
+    ["", "~nobody-of-this-name", "file:texts.sqlite", "sqlite:///texts.sqlite", ":memory:", "http://a/b", "a\0b"],
+)
+def test_strings_that_are_no_path_are_refused(tiny_model, tmp_path, monkeypatch, cache):
+    monkeypatch.chdir(tmp_path)
+    for method in ("fit", "fit_transform"):
+        with pytest.raises(ValueError, match=r"cache must be None, 'memory' or the path of a file or folder, got"):
+            getattr(TextEmbedder(tiny_model, cache=cache), method)(TITLES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tilde_is_the_home_folder(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for cache, name in (("~", "skgnnrec-texts.sqlite"), ("~/a/texts", "a/texts"), (Path("~/b"), "b")):
+        TextEmbedder(tiny_model, cache=cache).fit_transform(TITLES)
+        assert (tmp_path / name).is_file()
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize(
+    ("cache", "name"),
+    [("new/", "new/skgnnrec-texts.sqlite"), ("./file:x", "file:x"), ("a b/ü", "a b/ü"), (Path("memory"), "memory")],
+)
+def test_any_path_can_be_given(tiny_model, tmp_path, monkeypatch, cache, name):
+    monkeypatch.chdir(tmp_path)
+    TextEmbedder(tiny_model, cache=cache).fit_transform(TITLES)
+    assert (tmp_path / name).is_file()
+
+
+def test_the_least_recently_used_vector_is_dropped():
     cache = MemoryCache(limit=3 * 32)
     keys = make_keys("", TITLES)
     cache.put(keys[:3], vectors_of(keys[:3]))
@@ -151,7 +210,7 @@ def test_limits(tmp_path):
         assert cache.path == tmp_path / "skgnnrec-texts.sqlite"
 
 
-def test_memory_does_not_hold_on_to_batches():
+def test_the_cache_keeps_copies_and_no_batches():
     cache, keys = MemoryCache(1 << 20), make_keys("", TITLES)
     vectors = vectors_of(keys)
     cache.put(keys, vectors)
@@ -168,10 +227,10 @@ class OthersFirst(NoCache):
     def __init__(self, taken, delivered):
         self.taken, self.delivered, self.n_questions = set(taken), delivered, 0
 
-    def claim(self, keys):
+    def claim(self, keys, embedding_dim=None):
         return [key for key in keys if key not in self.taken]
 
-    def get(self, keys):
+    def get(self, keys, embedding_dim=None):
         self.n_questions += 1
         if self.n_questions < 3:
             return {}
@@ -180,7 +239,7 @@ class OthersFirst(NoCache):
 
 
 @pytest.mark.parametrize("delivered", [True, False])
-def test_texts_that_others_compute_are_waited_for(delivered):
+def test_texts_of_other_processes_are_waited_for(delivered):
     keys = make_keys("", TITLES)
     batches = [np.array([0, 1, 2]), np.array([3, 4])]
     computed = []
@@ -190,18 +249,19 @@ def test_texts_that_others_compute_are_waited_for(delivered):
         return vectors_of([keys[row] for row in rows])
 
     cache = OthersFirst([keys[1], keys[3], keys[4]], delivered)
-    vectors = embed_through(cache, keys, batches, compute)
+    vectors = embed_through(cache, keys, batches, compute, 8)
     np.testing.assert_array_equal([vectors[key] for key in keys], vectors_of(keys))
     assert computed == ([[0, 2]] if delivered else [[0, 2], [1], [3, 4]])
 
 
-def test_failures_give_claims_back(tmp_path):
+def test_a_failure_ends_the_claims(tmp_path):
     keys = make_keys("", TITLES)
 
     def fail(rows):
         raise KeyboardInterrupt("stop")
 
-    with FileCache(tmp_path, 1 << 20) as cache:
-        with pytest.raises(KeyboardInterrupt, match="stop"):
-            embed_through(cache, keys, [np.arange(5)], fail)
-        assert cache._connection.execute("SELECT COUNT(*) FROM claims").fetchone() == (0,)
+    path = tmp_path / "texts.sqlite"
+    with FileCache(path, 1 << 20) as cache, pytest.raises(KeyboardInterrupt, match="stop"):
+        embed_through(cache, keys, [np.arange(5)], fail, 8)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM claims").fetchone() == (0,)

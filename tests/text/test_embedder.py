@@ -1,7 +1,9 @@
 """The behaviour of TextEmbedder: values, containers, copies, processes, progress."""
 
 import copy
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -28,7 +31,7 @@ TITLES = ["red coffee mug", "garden hose", "crimson tea cup", "hose reel", "mug"
 
 @pytest.fixture
 def embedder(tiny_model):
-    # Without a cache: what a test asks for is computed.
+    # Without a cache, all vectors are computed.
     return TextEmbedder(tiny_model, dtype="float32", cache=None).fit(TITLES)
 
 
@@ -119,6 +122,18 @@ def test_encoder_of_an_encoder_decoder(tiny_encoder_decoder):
     assert np.isfinite(vectors).all()
 
 
+@pytest.mark.parametrize("factor", [1e-30, 1e-25, 1e25, 1e30])
+def test_vectors_of_any_length_are_normalized(monkeypatch, tiny_model, factor):
+    from skgnnrec.text import _encode
+
+    embed_tokens, settings = _encode.embed_tokens, {"cache": None, "dtype": "float32"}
+    expected = TextEmbedder(tiny_model, **settings).fit_transform(TITLES)
+    monkeypatch.setattr(_encode, "embed_tokens", lambda *args: embed_tokens(*args) * np.float32(factor))
+    with np.errstate(all="raise"):
+        vectors = TextEmbedder(tiny_model, **settings).fit_transform(TITLES)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
 def test_normalize(tiny_model):
     raw = TextEmbedder(tiny_model, normalize=False).fit_transform(TITLES)
     unit = TextEmbedder(tiny_model).fit_transform(TITLES)
@@ -138,7 +153,7 @@ def test_truncated_vectors_are_the_first_dimensions_of_length_one(tiny_model):
             method(TITLES)
 
 
-def test_prompt_stands_before_the_text(tiny_model, embedder):
+def test_the_prompt_precedes_the_text(tiny_model, embedder):
     prompted = TextEmbedder(tiny_model, prompt="query: ", dtype="float32").fit_transform(TITLES)
     np.testing.assert_allclose(prompted, embedder.transform([f"query: {title}" for title in TITLES]), atol=1e-6)
 
@@ -169,6 +184,35 @@ def test_missing_text_is_the_zero_vector(tiny_model, prompt):
     vectors = TextEmbedder(tiny_model, prompt=prompt).fit_transform(["mug", None, np.nan, pd.NA, "", " \n "])
     assert vectors[0].any()
     assert not vectors[1:].any()
+
+
+@pytest.mark.parametrize("prompt", ["", "query: "])
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\u00ad", "\x00", " \u200b\n", "\u0301", "\ue000"], ids=ascii)
+def test_text_without_tokens_of_its_own_is_the_zero_vector(tiny_model, minilm, text, prompt):
+    for model in (tiny_model, minilm):
+        vectors = TextEmbedder(model, prompt=prompt).fit_transform([text, "mug"])
+        assert not vectors[0].any()
+        assert vectors[1].any()
+
+
+@pytest.mark.parametrize(
+    "blanks", ["\n \t" * 6000, "\u200b" * 20_000, "\x00 " * 9000], ids=["spaces", "zero width", "NUL"]
+)
+def test_white_space_uses_up_no_tokens(minilm, blanks):
+    embedder = TextEmbedder(minilm, cache=None, max_length=16)
+    plain, before, between, after = embedder.fit_transform(
+        ["red mug", f"{blanks}red mug", f"red{blanks}mug", f"red mug{blanks}"]
+    )
+    for vector in (before, between, after):
+        np.testing.assert_allclose(vector, plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("max_length", [6, 8, 10])
+def test_a_prompt_that_leaves_no_room_is_refused(minilm, max_length):
+    prompt = "Represent this sentence for searching relevant passages: "
+    for method in ("fit", "fit_transform"):
+        with pytest.raises(ValueError, match=rf"max_length .* 2 special tokens and the 8 .*, got {max_length}\."):
+            getattr(TextEmbedder(minilm, prompt=prompt, max_length=max_length, cache=None), method)(TITLES)
 
 
 @pytest.mark.parametrize("X", [[], pd.Series([], dtype=object), [None], [""]])
@@ -208,7 +252,7 @@ hostile_texts = st.lists(st.text(st.characters(exclude_categories=()), max_size=
 
 @given(texts=hostile_texts, data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_any_text_has_a_vector_that_moves_with_it(tiny_model, texts, data):
+def test_any_text_has_a_vector_in_its_row(tiny_model, texts, data):
     embedder = TextEmbedder(tiny_model, dtype="float32", cache=None)
     vectors = embedder.fit_transform(texts)
     order = data.draw(st.permutations(range(len(texts))))
@@ -281,7 +325,7 @@ def test_column_transformer(tiny_model):
 # Copies and processes ---------------------------------------------------------------------------------------
 
 
-def test_pickle_holds_no_weights(embedder):
+def test_a_pickle_has_no_weights(embedder):
     vectors = embedder.transform(TITLES)
     pickled = pickle.dumps(embedder)
     assert len(pickled) < 2_000
@@ -310,10 +354,22 @@ def test_import_and_init_load_nothing():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_other_model_in_the_place_of_the_fitted_one(embedder, tiny_decoder):
+def test_another_model_needs_another_fit(embedder, tiny_decoder):
     embedder.set_params(model=tiny_decoder)
-    with pytest.raises(ValueError, match="length seen in fit, 32, got 16; fit again"):
+    with pytest.raises(ValueError, match=r"The weights of model=.* are not those of the fit"):
         embedder.transform(TITLES)
+
+
+def test_hashes_follow_the_content_of_the_model(copied_model, other_model):
+    pipeline = make_pipeline(TextEmbedder(copied_model), LogisticRegression())
+    hashes = [joblib.hash(pipeline), joblib.hash(clone(pipeline))]
+    for path in other_model.iterdir():
+        (copied_model / path.name).write_bytes(path.read_bytes())
+    hashes.append(joblib.hash(pipeline))
+    shutil.rmtree(copied_model)
+    hashes.append(joblib.hash(pipeline))
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
 
 
 def test_loky_workers_agree(embedder):
@@ -330,6 +386,50 @@ def test_threads_agree(embedder):
         np.testing.assert_array_equal(result, vectors)
 
 
+FORK = """
+import multiprocessing, sys, warnings
+from skgnnrec import TextEmbedder
+
+def embed(queue):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        queue.put((embedder.transform(texts), [str(warning.message)[:37] for warning in caught]))
+
+texts = [f"{number} mug" for number in range(200)]
+embedder = TextEmbedder(sys.argv[1], cache=None, dtype="float32").fit(texts)
+expected = embedder.transform(texts)
+context = multiprocessing.get_context("fork")
+queue = context.SimpleQueue()
+process = context.Process(target=embed, args=(queue,), daemon=True)
+process.start()
+process.join(60)
+assert not process.is_alive(), "no answer"
+vectors, warned = queue.get()
+assert abs(vectors - expected).max() < 1e-5
+assert warned == ["This process was forked from one that"], warned
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork processes")
+def test_a_forked_process_answers(tiny_model):
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, tiny_model],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)])
+def test_the_mode_of_the_caller_changes_no_vector(embedder, mode):
+    expected = embedder.transform(TITLES)
+    with mode():
+        np.testing.assert_array_equal(embedder.transform(TITLES), expected)
+        np.testing.assert_array_equal(clone(embedder).fit_transform(TITLES), expected)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_search_over_poolings(tiny_model, n_jobs):
     texts = [f"{word} {number}" for word in ("mug", "hose") for number in range(10)]
@@ -341,7 +441,7 @@ def test_search_over_poolings(tiny_model, n_jobs):
     assert search.best_score_ > 0.8
 
 
-def test_interrupt_goes_through(monkeypatch, embedder):
+def test_an_interrupt_comes_through(monkeypatch, embedder):
     vectors = embedder.transform(TITLES)
     with monkeypatch.context() as patch:
         patch.setattr("skgnnrec.text._encode.embed_tokens", interrupt)
@@ -350,8 +450,60 @@ def test_interrupt_goes_through(monkeypatch, embedder):
     np.testing.assert_array_equal(embedder.transform(TITLES), vectors)
 
 
-def interrupt(*args):
+def interrupt(*args, **options):
     raise KeyboardInterrupt("stop")
+
+
+STEPS = [
+    "_embedder.as_table",
+    "_embedder.read_texts",
+    "_embedder.open_cache",
+    "_model.load_model",
+    "_encode.choose_max_length",
+]
+STEPS_OF_EMBEDDING = ["_embedder.describe_model", "_encode.tokenize", "_encode.embed_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("method", "step"),
+    [*(("fit", step) for step in STEPS), *(("fit_transform", step) for step in (*STEPS, *STEPS_OF_EMBEDDING))],
+)
+def test_a_refit_that_is_interrupted_changes_nothing(monkeypatch, tiny_model, step, method):
+    embedder = TextEmbedder(tiny_model, columns="title", truncate_dim=8, cache=None).fit(FRAME)
+    before, vectors = dict(vars(embedder)), embedder.transform(FRAME)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"skgnnrec.text.{step}", interrupt)
+        with pytest.raises(KeyboardInterrupt, match="stop"):
+            getattr(embedder, method)(FRAME[["title"]])
+    assert vars(embedder) == before
+    np.testing.assert_array_equal(embedder.transform(FRAME), vectors)
+
+
+def test_a_callback_that_fails_changes_nothing(tiny_model):
+    class Failing(Recorder):
+        def on_fit_task_end(self, estimator, context):
+            raise RuntimeError("full disk")
+
+    embedder = TextEmbedder(tiny_model, columns="title").fit(FRAME)
+    vectors = embedder.transform(FRAME)
+    for method in ("fit", "fit_transform"):
+        with pytest.raises(RuntimeError, match="full disk"):
+            getattr(clone(embedder).set_callbacks(Failing()), method)(FRAME)
+        refitted = embedder.set_callbacks(Failing())
+        with pytest.raises(RuntimeError, match="full disk"):
+            getattr(refitted, method)(FRAME[["title", "note"]])
+        assert embedder.n_features_in_ == 3
+        np.testing.assert_array_equal(embedder.transform(FRAME), vectors)
+
+
+def test_an_interrupted_first_fit_leaves_the_embedder_unfitted(monkeypatch, tiny_model):
+    embedder = TextEmbedder(tiny_model)
+    with monkeypatch.context() as patch:
+        patch.setattr("skgnnrec.text._model.load_model", interrupt)
+        with pytest.raises(KeyboardInterrupt, match="stop"):
+            embedder.fit(TITLES)
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        embedder.transform(TITLES)
 
 
 # Errors and progress ----------------------------------------------------------------------------------------
@@ -382,7 +534,7 @@ def test_cuda_agrees_with_cpu(tiny_model):
 
 
 class Recorder:
-    """A callback that keeps the names of what it is told."""
+    """A callback that keeps the names of the tasks."""
 
     def __init__(self):
         self.calls = []
@@ -400,7 +552,7 @@ class Recorder:
         self.calls.append(("teardown", context.task_name))
 
 
-def test_callbacks_watch_the_batches(tiny_model):
+def test_callbacks_see_the_batches(tiny_model):
     recorder = Recorder()
     embedder = TextEmbedder(tiny_model, batch_tokens=20).set_callbacks(recorder)
     embedder.fit_transform(TITLES)

@@ -20,8 +20,8 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
-from skgnnrec import GraphFilterRecommender, ItemCatalog, TableRecommender
-from skgnnrec.metrics import JointScorer, ndcg_at, recall_at
+from skgnnrec import GraphFilterRecommender, ItemCatalog, LogRecommender
+from skgnnrec.metrics import JointScorer, RankingScorer
 from skgnnrec.model_selection import RollingWindows, SameUsers, split_interactions
 from skgnnrec.text import TextEmbedder
 
@@ -42,7 +42,7 @@ OTHER_CHECKS = [
 
 
 class NumberEmbedder(TextEmbedder):
-    """Spell the numbers of a row, so that scikit-learn's checks, which know numbers only, can run."""
+    """Write the numbers of a row as text, for the checks of scikit-learn, which pass numbers only."""
 
     def _texts(self, X, *, reset):
         X = validate_data(self, X, reset=reset)
@@ -92,15 +92,17 @@ def test_other_checks(number_embedder, name):
 
 @pytest.fixture
 def reader(tiny_model, titles):
-    """Return a recommender that leans on texts, read by a language model."""
+    """Return a recommender with a language model as item encoder."""
     encoder = TextEmbedder(tiny_model, dtype="float32")
     items = ItemCatalog(titles, ids=range(len(titles)))
-    return GraphFilterRecommender(items=items, item_encoder=encoder, text_weight=1.0, n_components=8, n_neighbors=5)
+    return GraphFilterRecommender(
+        catalog=items, item_encoder=encoder, content_weight=1.0, n_components=8, n_neighbors=5
+    )
 
 
 @pytest.fixture
 def of_log(reader):
-    return TableRecommender(reader, user="user_id", item="item_id", timestamp="timestamp")
+    return LogRecommender(reader, user="user_id", item="item_id", timestamp="timestamp")
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def models(tiny_model, other_model):
 def test_a_search_over_language_models_behind_a_log(of_log, models, tastes, tmp_path):
     cv = RollingWindows("timestamp", n_splits=2)
     of_log.set_params(recommender__memory=str(tmp_path))
-    grid = {"recommender__item_encoder__model": models, "recommender__text_weight": [0.5, 1.0]}
+    grid = {"recommender__item_encoder__model": models, "recommender__content_weight": [0.5, 1.0]}
     search = GridSearchCV(of_log, grid, cv=cv, error_score="raise").fit(tastes.events)
     scores = search.cv_results_["mean_test_score"]
     assert len(set(scores)) == 4
@@ -125,7 +127,9 @@ def test_a_search_over_language_models_in_a_pipeline(of_log, models, tastes):
     steps = [("first", FunctionTransformer(lambda log: log.drop_duplicates(["user_id", "item_id"]))), ("rank", of_log)]
     grid = {"rank__recommender__item_encoder__model": models}
     cv = RollingWindows("timestamp", n_splits=2)
-    search = GridSearchCV(Pipeline(steps), grid, cv=cv, scoring=ndcg_at(5), error_score="raise").fit(tastes.events)
+    search = GridSearchCV(Pipeline(steps), grid, cv=cv, scoring=RankingScorer("ndcg", k=5), error_score="raise").fit(
+        tastes.events
+    )
     assert len(set(search.cv_results_["mean_test_score"])) == 2
     chosen = search.best_estimator_["rank"].recommender_.item_encoder
     assert chosen.model == search.best_params_["rank__recommender__item_encoder__model"]
@@ -139,7 +143,11 @@ def test_other_tools_of_model_selection_take_language_models(reader, models, X):
     folds, curves = [], []
     for model in models:
         candidate = clone(reader).set_params(item_encoder__model=model)
-        folds.append(cross_validate(candidate, X, cv=2, scoring=JointScorer([ndcg_at(5), recall_at(5)])))
+        folds.append(
+            cross_validate(
+                candidate, X, cv=2, scoring=JointScorer([RankingScorer("ndcg", k=5), RankingScorer("recall", k=5)])
+            )
+        )
         curves.append(learning_curve(candidate, X, None, cv=2, train_sizes=[0.5, 1.0], error_score="raise")[2])
         score, permuted, _ = permutation_test_score(
             candidate, pair[0], pair[1].toarray(), cv=SameUsers(), n_permutations=2, random_state=0

@@ -64,7 +64,7 @@ def test_batches_keep_the_budget_and_hold_each_text_once():
     assert longest == sorted(longest, reverse=True)
 
 
-def test_text_longer_than_the_budget_stands_alone():
+def test_a_text_longer_than_the_budget_is_a_batch_of_its_own():
     batches = make_batches(np.array([3, 50, 3, 60]), batch_tokens=10)
     assert [batch.tolist() for batch in batches] == [[3], [1], [0, 2]]
 
@@ -91,12 +91,53 @@ def test_padding_does_not_reach_a_vector(model, pooling):
 
 
 def test_tokens_of_a_prompt(model):
-    assert count_prompt_tokens(model, "a b ", 16) == 3  # and [CLS]
-    with pytest.raises(ValueError, match="beside the 3 tokens of the prompt"):
-        count_prompt_tokens(model, "a b ", 5)
+    assert count_prompt_tokens(model, "a b ") == 3  # and [CLS]
+    assert count_prompt_tokens(model, "a " * 600) == 601
 
 
-def test_one_thread_of_torch_is_one_thread_of_the_tokenizer(monkeypatch, model):
+@pytest.mark.parametrize("max_length", [3, 4])
+def test_a_prompt_that_fills_all_is_refused(model, max_length):
+    with pytest.raises(ValueError, match=rf"beside .* 2 special tokens and the 2 .* 'a b ', got {max_length}\."):
+        choose_max_length(model, max_length, "a b ")
+    assert choose_max_length(model, 5, "a b ") == 5
+
+
+def test_a_prompt_that_fills_the_length_of_the_model_is_refused(model):
+    with pytest.raises(ValueError, match=r"the 600 tokens of the prompt .*, got 512, the model's own"):
+        choose_max_length(model, None, "a " * 600)
+
+
+# White space, surrogates and characters that the tokenizer drops or joins.
+FILLERS = [" ", "\n\t ", "\u0301", "\u200d", "\ufffd", "\x00"]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_the_limit_counts_tokens_and_no_characters(model, filler):
+    (expected,) = tokenize(model, ["a b c d e f"], 6)
+    (found,) = tokenize(model, ["a " + filler * 10_000 + "b c d e f"], 6)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_long_words_do_not_hide_the_rest(model):
+    word = "z" * 5_000  # one unknown token
+    (found,) = tokenize(model, [f"{word} a {word} b c"], 7)
+    (expected,) = tokenize(model, ["\u2603 a \u2603 b c"], 7)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_text_far_behind_a_full_length_is_not_tokenized(model):
+    seen = []
+
+    class Watching:
+        def __call__(self, texts, **options):
+            seen.extend(texts)
+            return model.tokenizer(texts, **options)
+
+    tokenize(replace(model, tokenizer=Watching()), ["a " * 500_000, "b"], 8)
+    assert sum(map(len, seen)) == 8 * 64 + 1
+
+
+def test_the_tokenizer_has_one_thread_where_torch_has_one(monkeypatch, model):
     seen = []
 
     class Watching:
@@ -120,7 +161,7 @@ def test_one_thread_of_torch_is_one_thread_of_the_tokenizer(monkeypatch, model):
 
 @pytest.fixture
 def scarce(monkeypatch):
-    """Let memory be enough for some tokens only, and tell how many texts were tried at once."""
+    """Let memory hold a number of tokens only, and return how many texts were tried at once."""
     tried = []
 
     def limit(n_tokens, error):
@@ -151,7 +192,7 @@ def test_batches_are_halved_until_they_fit(model, scarce, error):
     encode = BatchEncoder(model, "mean")
     vectors = np.vstack([encode(token_ids[:8]), encode(token_ids[8:])])
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
-    # What did not fit is not tried again.
+    # Batches that did not fit are not tried again.
     assert tried == [8, 4, 2, 2, 2, 2, 3, 3, 3]
 
 
@@ -168,7 +209,7 @@ def test_other_errors_are_not_memory(model, scarce):
     assert tried == [2]
 
 
-def test_the_embedder_goes_on_when_memory_runs_out(tiny_model, scarce):
+def test_the_embedder_continues_when_memory_runs_out(tiny_model, scarce):
     texts = [f"{number} mug" for number in range(40)]
     expected = TextEmbedder(tiny_model, cache=None, dtype="float32").fit_transform(texts)
     tried = scarce(30, OUT_OF_MEMORY[0])

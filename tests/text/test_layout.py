@@ -1,4 +1,4 @@
-"""What the files of a model say: steps, pooling, prompts, fingerprint."""
+"""The settings in the files of a model: steps, pooling, prompts, limits; and embeddings that follow them."""
 
 import json
 import shutil
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from skgnnrec.text import TextEmbedder
-from skgnnrec.text._layout import describe_model, read_layout
+from skgnnrec.text._layout import read_layout
+from skgnnrec.text._settings import Settings
 
 TITLES = ["red coffee mug", "garden hose", "crimson tea cup", "hose reel", "mug"]
 NETWORK = {"type": "sentence_transformers.models.Transformer", "path": ""}
@@ -17,7 +18,7 @@ NORMALIZE = {"type": "sentence_transformers.base.modules.normalize.Normalize", "
 
 def layout_of(**files):
     files = {name.replace("__", "/") + ".json": content for name, content in files.items()}
-    return read_layout(files.get)
+    return read_layout(lambda name: Settings(name, files.get(name, {}), exists=name in files))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_steps_prompts_and_limits_are_read():
         layout.prompt("none")
 
 
-def test_plain_networks_state_nothing():
+def test_plain_networks_have_no_settings():
     layout = layout_of(config={"model_type": "bert"})
     assert (layout.pooling, layout.normalize, layout.is_static) == (None, None, False)
     assert layout_of(config={"model_type": "model2vec", "normalize": True}).is_static
@@ -64,8 +65,15 @@ def test_plain_networks_state_nothing():
 @pytest.mark.parametrize(
     ("modules", "match"),
     [
-        ([NETWORK, {"type": "models.CNN", "path": "1_CNN"}], "not supported, 'models.CNN'"),
-        ([POOLING], "have a network"),
+        ([NETWORK, {"type": "models.CNN", "path": "1_CNN"}], "Element 1 of modules.json has a type .*, 'models.CNN'"),
+        ([POOLING], "modules.json must list a network"),
+        (
+            [NETWORK, {"type": "models.Pooling"}],
+            "Element 1 of modules.json must have a string under 'path', got nothing",
+        ),
+        ([{"path": ""}], "Element 0 of modules.json must have a string under 'type', got nothing"),
+        ({}, "modules.json must hold a list, got {}"),
+        ([3], "Element 0 of modules.json must hold an object, got 3"),
     ],
 )
 def test_other_steps_are_refused(modules, match):
@@ -73,61 +81,15 @@ def test_other_steps_are_refused(modules, match):
         layout_of(modules=modules)
 
 
-@pytest.fixture
-def folder(tiny_model, tmp_path):
-    """Copy the tiny model and let it state how it is to be used."""
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(
-        json.dumps({"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
-    )
-    modules = [NETWORK | {"idx": 0, "name": "0"}, POOLING | {"idx": 1, "name": "1"}]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    prompts = {"prompts": {"query": "find: ", "document": ""}, "default_prompt_name": None}
-    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
-    return folder
+@pytest.mark.parametrize("path", ["/etc", "..", "../other", "a/../../b", "a\\b", "a\0b"])
+def test_folders_outside_of_the_model_are_refused(path):
+    with pytest.raises(ValueError, match="must have a folder inside the model under 'path', got"):
+        layout_of(modules=[NETWORK, {**POOLING, "path": path}])
 
 
 def state(folder, name, **changed):
     path = folder / name
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
-
-
-def test_the_fingerprint_is_of_what_counts(folder):
-    _, before = describe_model(str(folder), None)
-    (folder / "README.md").write_text("Read me.")
-    (folder / "onnx").mkdir()
-    (folder / "onnx" / "model.safetensors").write_bytes(b"other weights")
-    assert describe_model(str(folder), None)[1] == before
-    other = shutil.copytree(folder, folder.parent / "elsewhere")
-    assert describe_model(str(other), None)[1] == before
-    seen = {before}
-    for name in ("config.json", "1_Pooling/config.json", "config_sentence_transformers.json", "model.safetensors"):
-        path = other / name
-        path.write_bytes(path.read_bytes() + b" ")
-        seen.add(describe_model(str(other), None)[1])
-    assert len(seen) == 5
-
-
-def test_a_model_that_is_not_here_has_no_description():
-    assert describe_model("skgnnrec-tests/absent", None) is None
-    assert describe_model("/no/such/folder", None) is None
-
-
-@pytest.mark.parametrize("known", [None, "absent", "there"])
-def test_model_of_the_hub_whose_settings_are_not_known(monkeypatch, folder, known):
-    # What the hub's client says of a file: a path, an object for "not in the repository", or None.
-    answers = {"config.json": str(folder / "config.json")}
-    answers["modules.json"] = {"absent": object(), "there": str(folder / "modules.json")}.get(known)
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda source, name, revision: answers[name])
-    assert (describe_model("a/b", None) is None) == (known is None)
-    assert describe_model("a/b", None, strict=False) == describe_model(str(folder), None)
-
-
-def test_settings_that_are_no_json(folder):
-    (folder / "modules.json").write_text("[")
-    with pytest.raises(OSError, match=r"settings of the model cannot be read, .*modules.json"):
-        TextEmbedder(folder).fit(TITLES)
 
 
 # Defaults of the model --------------------------------------------------------------------------------------
@@ -163,7 +125,7 @@ def test_prompts_by_name(folder):
 
 
 def test_prompt_that_is_not_pooled(folder):
-    # The first token is the prompt's: without it, pooling begins after the prompt.
+    # The first token is one of the prompt: without it, pooling begins after the prompt.
     def embed(includes, **settings):
         state(folder, "1_Pooling/config.json", include_prompt=includes)
         return TextEmbedder(folder, prompt="a b ", dtype="float32", **settings).fit_transform(TITLES)
@@ -171,7 +133,7 @@ def test_prompt_that_is_not_pooled(folder):
     for pooling in ("mean", "cls", "max"):
         assert not equal(embed(True, pooling=pooling), embed(False, pooling=pooling))
     assert equal(embed(True, pooling="last"), embed(False, pooling="last"))
-    with pytest.raises(ValueError, match="room for text beside the 3 tokens of the prompt"):
+    with pytest.raises(ValueError, match="special tokens and the 2 tokens of the prompt 'a b ', got 4"):
         embed(False, max_length=4)
 
 

@@ -1,17 +1,13 @@
-"""Loading models: folders, the process's cache, and a hub that is out of reach."""
+"""Loading models from folders: once, anew after a change, with errors that name the folder."""
 
 import json
-import shutil
-import socket
 import threading
-import time
 
 import pytest
 import torch
-from huggingface_hub import close_session
 from safetensors.torch import load_file, save_file
 
-from skgnnrec.text import _model
+from skgnnrec.text import TextEmbedder, _model
 from skgnnrec.text._model import load_model
 
 
@@ -25,18 +21,7 @@ def load(model, **options):
     return load_model(model, **{**defaults, **options})
 
 
-@pytest.fixture(autouse=True)
-def forget_models():
-    yield
-    _model._load_once.cache_clear()
-
-
-@pytest.fixture
-def copied_model(tiny_model, tmp_path):
-    return shutil.copytree(tiny_model, tmp_path / "model")
-
-
-def test_folder_is_loaded_once(tiny_model):
+def test_a_folder_is_loaded_once(tiny_model):
     assert load(tiny_model) is load(str(tiny_model))
     assert load(tiny_model) is not load(tiny_model, dtype=torch.bfloat16)
 
@@ -52,33 +37,33 @@ def test_threads_load_once(copied_model):
     assert len(set(map(id, models))) == 1
 
 
-def test_folder_saved_anew_is_loaded_anew(copied_model):
+def test_a_folder_that_changed_is_loaded_again(copied_model):
     before = load(copied_model)
     weights = load_file(copied_model / "model.safetensors")
     save_file({key: 2 * value for key, value in weights.items()}, copied_model / "model.safetensors")
     assert load(copied_model) is not before
 
 
-def test_model_is_described(tiny_model):
+def test_sizes_and_limits_are_found(tiny_model):
     model = load(tiny_model)
     assert (model.embedding_dim, model.max_length, model.position_limit) == (32, 512, 512)
     assert not model.network.training
     assert model.network.dtype == torch.float32
 
 
-def test_length_of_a_sentence_transformer_is_read(copied_model):
+def test_the_maximal_length_of_the_settings_is_used(copied_model):
     (copied_model / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 24}))
     assert load(copied_model).max_length == 24
 
 
-def test_length_of_a_model_without_limits(tiny_encoder_decoder):
+def test_a_model_without_limits_reads_512_tokens(tiny_encoder_decoder):
     model = load(tiny_encoder_decoder)
     assert model.position_limit is None
     assert model.max_length == 512
     assert type(model.network).__name__ == "T5Stack"
 
 
-def test_loading_prints_nothing_and_moves_no_random_numbers(copied_model, capfd):
+def test_loading_prints_nothing_and_draws_no_random_numbers(copied_model, capfd):
     weights = load_file(copied_model / "model.safetensors")
     without_pooler = {key: value for key, value in weights.items() if "pooler" not in key}
     assert len(without_pooler) < len(weights)
@@ -116,13 +101,50 @@ def test_model_without_its_tokenizer_is_refused(copied_model, kept):
         load(copied_model)
 
 
-def test_tokenizer_that_cannot_be_read(copied_model, monkeypatch):
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, AttributeError, OverflowError, RuntimeError])
+def test_errors_of_the_libraries_name_the_model(copied_model, monkeypatch, error):
     def fail(*args, **options):
-        raise ValueError("Couldn't instantiate the backend tokenizer")
+        raise error("Couldn't instantiate the backend tokenizer")
 
     monkeypatch.setattr(_model.AutoTokenizer, "from_pretrained", fail)
-    with pytest.raises(OSError, match=r"The tokenizer of model=.* cannot be read: Couldn't instantiate"):
+    with pytest.raises(
+        ValueError, match=rf"model='.*' cannot be read: .* got {error.__name__}: .*Couldn't instantiate"
+    ):
         load(copied_model)
+
+
+def test_a_model_that_changes_while_it_is_read_is_refused(copied_model, monkeypatch):
+    from_pretrained = _model.AutoModel.from_pretrained
+
+    def change(*args, **options):
+        (copied_model / "config_sentence_transformers.json").write_text('{"prompts": {"query": "a: "}}')
+        return from_pretrained(*args, **options)
+
+    monkeypatch.setattr(_model.AutoModel, "from_pretrained", change)
+    with pytest.raises(OSError, match=r"model='.*' was changed while it was read"):
+        load(copied_model)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_kept_model_can_be_trained_wherever_it_was_loaded_first(copied_model, mode):
+    with mode():
+        network = load(copied_model).network
+    network(input_ids=torch.ones((1, 3), dtype=torch.int64)).last_hidden_state.sum().backward()
+    assert all(parameter.grad is not None for name, parameter in network.named_parameters() if "layer" in name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_the_default_type_of_torch_changes_no_vector(copied_model, dtype):
+    expected = TextEmbedder(copied_model, cache=None, dtype="float32").fit_transform(["red mug"])
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        (copied_model / "sentence_bert_config.json").write_text("{}")  # so that it is loaded again
+        vectors = TextEmbedder(copied_model, cache=None, dtype="float32").fit_transform(["red mug"])
+        assert torch.get_default_dtype() is dtype
+    finally:
+        torch.set_default_dtype(before)
+    assert (vectors == expected).all()
 
 
 def test_empty_folder(tmp_path):
@@ -134,80 +156,3 @@ def test_empty_folder(tmp_path):
 def test_missing_folder(model):
     with pytest.raises(OSError, match="model must be an existing folder or a name on the Hugging Face Hub"):
         load(model)
-
-
-def time_to_failure(match):
-    start = time.perf_counter()
-    with pytest.raises(OSError, match=match):
-        load("skgnnrec-tests/absent")
-    return time.perf_counter() - start
-
-
-@pytest.fixture
-def online(monkeypatch):
-    """Let the hub's client try, although the test run as a whole may be set to offline."""
-    monkeypatch.setattr(_model.constants, "HF_HUB_OFFLINE", False)
-    # An open connection would need no name lookup.
-    close_session()
-
-
-def test_offline_mode_fails_fast(monkeypatch):
-    monkeypatch.setattr(_model.constants, "HF_HUB_OFFLINE", True)
-    assert time_to_failure(r"neither a folder nor in the local cache .* HF_HUB_OFFLINE forbids") < 2.0
-
-
-@pytest.mark.usefixtures("online")
-def test_no_network_fails_fast(monkeypatch):
-    asked = []
-
-    def refuse(host, *args, **kwargs):
-        asked.append(host)
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert time_to_failure(r"did not answer within .* Pass the folder of a downloaded model") < 2.0
-    assert asked
-
-
-@pytest.mark.usefixtures("online")
-def test_hanging_name_lookup_fails_fast(monkeypatch):
-    released = threading.Event()
-
-    def hang(*args, **kwargs):
-        released.wait(30)
-        raise socket.gaierror(-3, "Temporary failure in name resolution")
-
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
-    try:
-        assert 1.0 < time_to_failure("did not answer within") < 2.0
-    finally:
-        released.set()
-
-
-def test_cached_hub_model_is_read_without_the_hub(monkeypatch, tiny_model):
-    def read(source, device, dtype, *, local_files_only, **options):
-        assert local_files_only
-        return tiny_model
-
-    def answer():
-        raise AssertionError("the hub was asked for a model that is cached")
-
-    monkeypatch.setattr(_model, "_read_model", read)
-    monkeypatch.setattr(_model, "_hub_answers", answer)
-    assert load("skgnnrec-tests/cached") is tiny_model
-
-
-@pytest.mark.usefixtures("online")
-def test_uncached_hub_model_is_downloaded(monkeypatch, tiny_model):
-    asked = []
-
-    def read(source, device, dtype, *, local_files_only, **options):
-        asked.append(local_files_only)
-        if local_files_only:
-            raise OSError("not in the cache")
-        return tiny_model
-
-    monkeypatch.setattr(_model, "_read_model", read)
-    monkeypatch.setattr(_model, "_hub_answers", lambda: True)
-    assert load("skgnnrec-tests/uncached") is tiny_model
-    assert asked == [True, False]

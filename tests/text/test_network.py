@@ -1,4 +1,4 @@
-"""Static vectors, dense layers, packed layers, and which networks look ahead."""
+"""Static vectors and dense layers."""
 
 import json
 import shutil
@@ -6,14 +6,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from skgnnrec.text import TextEmbedder, _network
+from skgnnrec.text import TextEmbedder
 from skgnnrec.text._model import load_model
-from skgnnrec.text._network import PackedLinear, is_causal, pack_linears
 
 TITLES = ["red coffee mug", "garden hose", "crimson tea cup", "hose reel", "mug"]
 WORDS = ["[UNK]", "red", "mug", "hose"]
@@ -77,6 +76,36 @@ def test_static_vectors_agree_with_model2vec(tmp_path):
     np.testing.assert_allclose(TextEmbedder(folder).fit_transform(texts), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ({"other": TABLE}, r"must have 'embeddings' or 'embedding.weight', got \['other'\]"),
+        ({"embeddings": TABLE[0]}, r"must have a table of vectors, got one of shape \(2,\)"),
+        ({"embeddings": TABLE[:0]}, r"must have a table of vectors, got one of shape \(0, 2\)"),
+        ({"embeddings": TABLE, "mapping": torch.tensor([0, 9])}, "must have tensors that fit each other"),
+        ({"embeddings": TABLE, "weights": torch.ones(3)}, "must have tensors that fit each other"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(tmp_path, weights, match):
+    folder = make_static(tmp_path / "static", weights)
+    with pytest.raises(ValueError, match=match):
+        TextEmbedder(folder).fit(TITLES)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path):
+    folder = make_static(tmp_path / "static", {"embeddings": TABLE})
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"tokenizer.json' must hold a tokenizer, got"):
+        TextEmbedder(folder).fit(TITLES)
+
+
+def test_tokens_beyond_the_table_are_refused(tmp_path):
+    folder = make_static(tmp_path / "static", {"embeddings": TABLE[:3]})
+    assert TextEmbedder(folder).fit_transform(["red mug"]).shape == (1, 2)
+    with pytest.raises(ValueError, match="The network of the model has 3 tokens, its tokenizer gave token 3"):
+        TextEmbedder(folder).fit_transform(["hose"])
+
+
 # Dense layers -----------------------------------------------------------------------------------------------
 
 
@@ -127,7 +156,7 @@ def test_dense_layers_agree_with_sentence_transformers(with_dense):
 )
 def test_other_dense_layers_are_refused(with_dense, changed):
     state_dense(with_dense, **changed)
-    with pytest.raises(ValueError, match="dense layer that is not supported, '2_Dense'"):
+    with pytest.raises(ValueError, match=r"2_Dense/config.json' must describe a layer of the pooled vector .* got \{"):
         TextEmbedder(with_dense).fit(TITLES)
 
 
@@ -137,100 +166,16 @@ def test_pickled_dense_layers_are_not_read(with_dense):
         TextEmbedder(with_dense).fit(TITLES)
 
 
-# Networks ---------------------------------------------------------------------------------------------------
-
-
-def test_decoders_take_their_last_token(tiny_model, tiny_decoder, tiny_encoder_decoder):
-    for folder, expected in ((tiny_model, False), (tiny_decoder, True), (tiny_encoder_decoder, False)):
-        model = load(folder)
-        assert is_causal(model.network, model.device) is expected
-        assert model.pooling == ("last" if expected else "mean")
-    automatic = TextEmbedder(tiny_decoder, dtype="float32").fit_transform(TITLES)
-    last = TextEmbedder(tiny_decoder, pooling="last", dtype="float32").fit_transform(TITLES)
-    np.testing.assert_array_equal(automatic, last)
-
-
-def can_pack(dtype):
-    return _network._can_pack(torch.zeros(1, dtype=dtype))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_packed_layers_change_no_more_than_rounding(tiny_model, dtype):
-    if not can_pack(dtype):
-        pytest.skip("this processor takes no packed layers")
-    tokens = torch.arange(24).reshape(4, 6)
-    with torch.inference_mode():
-        plain, packed = (load(tiny_model, dtype, packed=packed).network for packed in (False, True))
-        expected, vectors = (network(input_ids=tokens).last_hidden_state for network in (plain, packed))
-    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 13
-    assert not any(isinstance(module, PackedLinear) for module in plain.modules())
-    tolerance = 1e-5 if dtype is torch.float32 else 0.1
-    torch.testing.assert_close(vectors, expected, atol=tolerance, rtol=0)
-
-
-class Wrong(PackedLinear):
-    def forward(self, x):
-        return super().forward(x) + 1
-
-
-class Failing(PackedLinear):
-    def forward(self, x):
-        raise RuntimeError("no such operator")
-
-
-@pytest.mark.skipif(not can_pack(torch.float32), reason="this processor takes no packed layers")
-@pytest.mark.parametrize("packed", [Wrong, Failing])
-def test_packing_that_does_not_work_is_taken_back(tiny_model, monkeypatch, packed):
-    network = load(tiny_model, torch.float32).network
-    before = dict(network.named_modules())
-    monkeypatch.setattr(_network, "PackedLinear", packed)
-    assert pack_linears(network) is False
-    assert dict(network.named_modules()) == before
-
-
-def test_a_model_to_be_trained_is_not_packed(tiny_model, tmp_path):
-    embedder = TextEmbedder(shutil.copytree(tiny_model, tmp_path / "model"), dtype="bfloat16").fit(TITLES)
-    with torch.inference_mode():  # whoever asks first: the network is kept, and may be trained by another
-        network = embedder._load_model("float32").network
-    assert network.dtype is torch.float32
-    network(input_ids=torch.ones((1, 3), dtype=torch.int64)).last_hidden_state.sum().backward()
-    assert all(parameter.grad is not None for name, parameter in network.named_parameters() if "layer" in name)
-    network.zero_grad()
-
-
-# Fewer digits ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def native_bfloat16(monkeypatch):
-    """Let the processor compute in bfloat16, whatever it is."""
-    monkeypatch.setattr("skgnnrec._device._computes_bfloat16", lambda device: True)
-
-
-@pytest.mark.usefixtures("native_bfloat16")
-def test_auto_takes_bfloat16_only_where_the_model_bears_it(tiny_model, tmp_path):
-    def dtype_of(folder, dtype="auto"):
-        return TextEmbedder(folder, dtype=dtype)._load_model(packed=True).network.dtype
-
-    assert dtype_of(tiny_model) is torch.bfloat16
-    # What the first norm subtracts again takes all the digits.
-    fragile = shutil.copytree(tiny_model, tmp_path / "model")
-    weights = load_file(fragile / "model.safetensors")
-    weights["embeddings.word_embeddings.weight"] += 1000
-    save_file(weights, fragile / "model.safetensors", {"format": "pt"})
-    assert dtype_of(fragile) is torch.float32
-    assert dtype_of(fragile, "bfloat16") is torch.bfloat16
-    config = json.loads((fragile / "config.json").read_text())
-    (fragile / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
-    assert dtype_of(fragile) is torch.bfloat16
-
-
-@pytest.mark.usefixtures("native_bfloat16")
-def test_any_network_is_asked(tiny_decoder, tiny_encoder_decoder):
-    for folder in (tiny_decoder, tiny_encoder_decoder):
-        assert np.isfinite(TextEmbedder(folder).fit_transform(TITLES)).all()
-
-
-@pytest.mark.usefixtures("native_bfloat16")
-def test_minilm_bears_bfloat16(minilm):
-    assert TextEmbedder(minilm)._load_model(packed=True).network.dtype is torch.bfloat16
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ({}, r"must have a matrix 'linear.weight', got \{\}"),
+        ({"linear.weight": torch.ones(3)}, "must have a matrix 'linear.weight'"),
+        ({"linear.weight": torch.ones(6, 32), "linear.bias": torch.ones(5)}, "must have the tensors of a linear layer"),
+        ({"linear.weight": torch.ones(6, 32), "other": torch.ones(5)}, "must have the tensors of a linear layer"),
+    ],
+)
+def test_dense_weights_that_do_not_fit_are_refused(with_dense, weights, match):
+    save_file(weights, with_dense / "2_Dense" / "model.safetensors")
+    with pytest.raises(ValueError, match=match):
+        TextEmbedder(with_dense).fit(TITLES)

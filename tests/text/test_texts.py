@@ -1,12 +1,14 @@
-"""Reading texts out of lists, arrays, series and frames."""
+"""Texts from lists, arrays, series and tables, and their normalisation."""
 
 import decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skgnnrec.text._texts import as_table, read_text, read_texts
+from skgnnrec.text._texts import as_table, clean_text, read_text, read_texts
 
 TEXTS = ["red mug", "", "garden hose"]
 
@@ -127,3 +129,69 @@ def test_frame_without_columns_is_refused():
 def test_surrogates_become_valid_unicode(text, repaired):
     assert read_text(text, 0) == repaired
     assert repaired.encode()
+
+
+# Normalisation --------------------------------------------------------------------------------------------------------
+
+INVISIBLE = [
+    "\u200b",
+    "\ufeff",
+    "\u00ad",
+    "\x00",
+    "\u2060",
+    "\u200e",
+    "\ufe0f",
+    "\u2800",
+    "\u3164",
+    "\U000e0041",
+    "\x7f",
+    "\x85",
+]
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_texts_without_a_visible_character_are_empty(character):
+    for text in (character, 3 * character, f" {character}\n", f"{character} \t{character}", 100 * character):
+        assert clean_text(text) == ""
+
+
+@pytest.mark.parametrize("run", [" ", "\n \t", *INVISIBLE], ids=ascii)
+def test_long_runs_become_one_blank(run):
+    assert clean_text(20_000 * run + "red" + 20_000 * run + "mug" + 20_000 * run) == "red mug"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "red  mug",
+        "first paragraph\n\n    second paragraph",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        "zw\u00adei",
+        "\u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "caf\u00e9 \u2013 100 %",
+    ],
+)
+def test_other_texts_are_kept(text):
+    assert clean_text(text) == text
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_normalisation_is_idempotent_and_valid_unicode(text):
+    cleaned = clean_text(text)
+    assert clean_text(cleaned) == cleaned
+    assert cleaned.encode().decode() == cleaned
+    assert len(cleaned) <= len(text)
+
+
+# Other tables ---------------------------------------------------------------------------------------------------------
+
+
+def test_polars_and_pyarrow_tables_are_read():
+    polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    columns = {"title": ["mug", None, "hose"], "price": ["1", "2", "3"]}
+    for table in (polars.DataFrame(columns), pyarrow.table(columns)):
+        assert read(table, "title") == ["mug", "", "hose"]
+    assert read(polars.Series(columns["title"])) == ["mug", "", "hose"]
+    with pytest.raises(ValueError, match=r"X must be an eager table, got LazyFrame; call collect\(\) first"):
+        read(polars.LazyFrame(columns))

@@ -44,7 +44,7 @@ def test_bpr_by_hand():
     assert float(loss) == pytest.approx((math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))) / 2)
 
 
-def test_bpr_without_a_negative_costs_nothing():
+def test_bpr_without_a_negative_is_zero():
     positive = torch.tensor([1.0], requires_grad=True)
     loss = bpr_loss(positive, torch.tensor([[-torch.inf]]))
     loss.backward()
@@ -58,7 +58,7 @@ def test_sampled_softmax_by_hand():
     assert float(loss) == pytest.approx(np.mean(expected))
 
 
-def test_sampled_softmax_without_negatives_costs_nothing():
+def test_sampled_softmax_without_negatives_is_zero():
     loss = sampled_softmax_loss(torch.tensor([1.0]), torch.full((1, 3), -torch.inf), torch.tensor([0]))
     assert float(loss) == 0.0
 
@@ -77,26 +77,36 @@ def test_softmax_in_blocks_is_softmax(monkeypatch, batch, temperature, block_byt
         assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.fixture
+def native_bfloat16(monkeypatch):
+    """Let the processor compute in bfloat16, and let few items count as many."""
+    monkeypatch.setattr(_losses, "resolve_dtype", lambda dtype, device: torch.bfloat16)
+    monkeypatch.setattr(_losses, "MANY_ITEMS", 11)
+
+
+@pytest.mark.usefixtures("native_bfloat16")
 @pytest.mark.parametrize("block_bytes", [1, 1 << 12])
-def test_softmax_in_half_the_precision_is_close(monkeypatch, batch, block_bytes):
+def test_softmax_in_bfloat16_is_close(monkeypatch, batch, block_bytes):
     monkeypatch.setattr(_losses, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(_losses, "_dtype_of_products", lambda items: torch.bfloat16)
     users, items, rows, columns = batch
     users, items = (side.detach().float().requires_grad_() for side in (users, items))
     loss = softmax_loss(users, items, (users[rows] * items[columns]).sum(dim=1) / 0.5, rows, 0.5)
     expected = full_softmax(users, items, rows, columns, 0.5)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
+    assert loss.item() != pytest.approx(expected.item(), rel=1e-6)
     found, wanted = (torch.autograd.grad(value, (users, items)) for value in (loss, expected))
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours.dtype == torch.float32
         assert_allclose(ours, theirs, atol=0.03 * float(theirs.abs().max()))
 
 
-def test_products_are_halved_for_many_items_in_single_precision_only(monkeypatch):
-    monkeypatch.setattr(_losses, "resolve_dtype", lambda dtype, device: torch.bfloat16)
-    few, many = torch.zeros(_losses.MANY_ITEMS - 1, 1), torch.zeros(_losses.MANY_ITEMS, 1)
-    found = [_losses._dtype_of_products(items) for items in (few, many, many.double())]
-    assert found == [torch.float32, torch.bfloat16, torch.float64]
+@pytest.mark.usefixtures("native_bfloat16")
+def test_softmax_over_few_items_or_in_double_precision_is_exact(batch):
+    users, items, rows, columns = batch
+    for few, dtype in ((items[:10], torch.float32), (items, torch.float64)):
+        users, few, columns = users.detach().to(dtype), few.detach().to(dtype), columns.clamp(max=9)
+        loss = softmax_loss(users, few, (users[rows] * few[columns]).sum(dim=1), rows, 1.0)
+        assert loss.item() == pytest.approx(full_softmax(users, few, rows, columns, 1.0).item(), rel=1e-6)
 
 
 def test_softmax_of_large_scores_is_finite():
@@ -110,7 +120,7 @@ def test_contrast_of_a_view_with_itself_is_small_and_with_another_large():
     assert float(contrast_loss(nodes, nodes.flip(0), 0.1)) > 9
 
 
-def test_contrast_is_the_cross_entropy_of_finding_oneself():
+def test_contrast_is_a_cross_entropy_over_all_nodes():
     generator = torch.Generator().manual_seed(0)
     views = [torch.randn(6, 3, generator=generator, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     loss = contrast_loss(*views, 0.2)
@@ -122,7 +132,7 @@ def test_contrast_is_the_cross_entropy_of_finding_oneself():
 
 
 @given(st.floats(0.1, 10.0), st.floats(0.1, 10.0))
-def test_contrast_knows_directions_only(a, b):
+def test_contrast_depends_on_directions_only(a, b):
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(5, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     assert float(contrast_loss(a * first, b * second, 0.2)) == pytest.approx(float(contrast_loss(first, second, 0.2)))
@@ -137,7 +147,7 @@ def test_multiple_negatives_by_hand():
     assert float(loss) == pytest.approx((rows.mean() + columns.mean()) / 2)
 
 
-def test_multiple_negatives_leave_out_what_is_the_same():
+def test_multiple_negatives_leave_out_equal_texts():
     generator = torch.Generator().manual_seed(0)
     anchors, partners = (torch.randn(3, 4, generator=generator) for _ in range(2))
     nothing = torch.zeros((3, 3), dtype=torch.bool)

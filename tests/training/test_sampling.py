@@ -62,6 +62,13 @@ def test_items_are_drawn_evenly_or_by_popularity():
     assert by_root[2] / by_root[1] == pytest.approx(np.sqrt(3), abs=0.05)
 
 
+@pytest.mark.parametrize("exponent", [1e3, 1e300])
+def test_huge_exponents_draw_the_most_popular_items(exponent):
+    with np.errstate(all="raise"):
+        drawn = draw_items(np.array([0.0, 5.0, 300.0, 300.0]), exponent, 200, np.random.default_rng(0))
+    assert set(drawn.tolist()) == {2, 3}
+
+
 @given(tables, st.integers(1, 3), st.sampled_from([0.0, 0.75]), st.integers(0, 3))
 def test_negatives_are_items_the_user_does_not_have(table, n, exponent, seed):
     X = matrix(table)

@@ -1,4 +1,4 @@
-"""Step sizes that rise and fall, and gradients that are not too long."""
+"""Step sizes that rise and fall, and gradients that are clipped."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_steps_rise_and_fall(parameter):
     rates = take_steps(optimizer, parameter, 8)
     assert_allclose(rates[:, 1], [2, 4, 6, 5, 4, 3, 2, 1])
     assert_allclose(rates[:, 0], rates[:, 1] / 10)
-    assert (take_steps(optimizer, parameter, 1) == 0).all()  # what comes after the end changes nothing
+    assert (take_steps(optimizer, parameter, 1) == 0).all()  # steps after the end change nothing
 
 
 @pytest.mark.parametrize("warmup_fraction", [0.0, 1.0])
@@ -42,7 +42,7 @@ def test_extremes(parameter, warmup_fraction, n_steps):
     assert rates.max() == 1.0
 
 
-def test_a_restored_optimizer_goes_on(parameter):
+def test_a_restored_optimizer_continues_the_schedule(parameter):
     whole = torch.optim.AdamW([parameter], lr=1.0)
     schedule_steps(whole, 10, 0.2)
     expected = take_steps(whole, parameter, 6)[3:]
@@ -56,7 +56,7 @@ def test_a_restored_optimizer_goes_on(parameter):
 
 
 @pytest.mark.parametrize(("gradient", "length"), [(0.1, 0.1 * 2**0.5), (1000.0, 1.0)])
-def test_long_gradients_are_shortened(parameter, gradient, length):
+def test_long_gradients_are_clipped(parameter, gradient, length):
     optimizer = torch.optim.AdamW([parameter], lr=1.0)
     schedule_steps(optimizer, 1, 0.0)
     take_steps(optimizer, parameter, 1, gradient)

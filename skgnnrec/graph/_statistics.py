@@ -1,0 +1,93 @@
+"""The sums over users from which closed forms are computed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from skgnnrec._device import map_in_threads, n_threads
+from skgnnrec._memory import check_memory
+
+__all__ = ["Statistics", "count_users"]
+
+FRACTION_BITS = 32  # of weights that are no integers
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    r"""Sums over the users of a binary matrix X: :math:`C = X^T D_u^{-a} X`, item counts and the number of users.
+
+    With d_u the number of items of user u, :math:`C_{ij} = \sum_u d_u^{-a}` over the users who have both items. C holds
+    integers: counts for a = 0, else sums of weights that are rounded to multiples of :math:`2^{-32}`. Therefore sums
+    are exact. They do not depend on the order of the users or on how these are divided into blocks, and subtraction
+    restores the statistics before an addition.
+    """
+
+    cooccurrence: sparse.csr_array  # (n_items, n_items), int64: C in units of `unit`
+    item_counts: np.ndarray  # (n_items,), int64
+    n_users: int
+    user_exponent: float  # a, non-negative
+
+    @classmethod
+    def accumulate(cls, X: sparse.csr_array, user_exponent: float = 0.0) -> Statistics:
+        """Return the statistics of a canonical matrix; stored values count as one."""
+        lengths = np.diff(X.indptr).astype(np.int64)
+        weights = np.ones(X.shape[0], dtype=np.int64)
+        if user_exponent:
+            scaled = 2.0**FRACTION_BITS * np.maximum(lengths, 1) ** -float(user_exponent)
+            weights = np.maximum(np.rint(scaled), 1).astype(np.int64)
+        n_pairs = min(float((lengths.astype(np.float64) ** 2).sum()), float(X.shape[1]) ** 2)
+        check_memory(
+            int(12 * n_pairs),
+            f"The co-occurrence graph of {X.shape[1]} items",
+            "Leave out the longest histories.",
+        )
+        return cls(_cooccurrence(X, weights), count_users(X), X.shape[0], float(user_exponent))
+
+    @property
+    def unit(self) -> float:
+        """Return the weight of 1 in `cooccurrence`."""
+        return 2.0**-FRACTION_BITS if self.user_exponent else 1.0
+
+    def __add__(self, other: Statistics) -> Statistics:
+        return self._combine(other, 1)
+
+    def __sub__(self, other: Statistics) -> Statistics:
+        return self._combine(other, -1)
+
+    def _combine(self, other: Statistics, sign: int) -> Statistics:
+        if len(self.item_counts) != len(other.item_counts) or self.user_exponent != other.user_exponent:
+            raise ValueError(
+                f"Statistics of {len(self.item_counts)} items with exponent {self.user_exponent} and of "
+                f"{len(other.item_counts)} items with exponent {other.user_exponent} cannot be combined."
+            )
+        cooccurrence = sparse.csr_array(self.cooccurrence + sign * other.cooccurrence)
+        counts, n_users = self.item_counts + sign * other.item_counts, self.n_users + sign * other.n_users
+        if n_users < 0 or (counts < 0).any() or (cooccurrence.data < 0).any():
+            raise ValueError("Only interactions that were added before can be subtracted.")
+        return Statistics(cooccurrence, counts, n_users, self.user_exponent)
+
+
+def count_users(X: sparse.csr_array) -> np.ndarray:
+    """Return the number of users of each item, int64."""
+    return np.bincount(X.indices, minlength=X.shape[1])
+
+
+def _cooccurrence(X: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:
+    """Return Xᵀ diag(weights) X in int64; threads compute blocks of rows, as scipy's product releases the GIL."""
+    lengths = np.diff(X.indptr)
+    ones = sparse.csr_array((np.ones(X.nnz, dtype=np.int64), X.indices, X.indptr), shape=X.shape)
+    weighted = sparse.csr_array((np.repeat(weights, lengths), X.indices, X.indptr), shape=X.shape)
+    by_item = weighted.T.tocsr()
+    # Blocks of equal work, not of equal size: popular items often have neighbouring positions.
+    lengths_by_item = sparse.csr_array((np.repeat(lengths, lengths), X.indices, X.indptr), shape=X.shape).sum(axis=0)
+    work = np.cumsum(lengths_by_item, dtype=np.float64)
+    cuts = np.searchsorted(work, np.linspace(0, work[-1], 4 * n_threads() + 1)[1:-1])
+    bounds = np.unique([0, *cuts, X.shape[1]])
+    blocks = [by_item[start:stop] for start, stop in itertools.pairwise(bounds)]
+    product = sparse.vstack(map_in_threads(lambda rows: rows @ ones, blocks), format="csr")
+    product.sort_indices()  # else the order of sums over its rows depends on the blocks
+    return sparse.csr_array(product)

@@ -1,0 +1,53 @@
+"""Scorers, exact top-k by blocks, and rankings of held-out interactions."""
+
+from skgnnrec.ranking._blocks import BLOCK_BYTES, rank_in_blocks
+from skgnnrec.ranking._evaluate import (
+    fitted_recommender,
+    hide_interactions,
+    innermost_estimator,
+    matrix_recommender,
+    rank_held_out,
+    warn_of_leak,
+)
+from skgnnrec.ranking._exact import matmul_by_row, round_for_exact_sums, row_lengths, to_unit_length
+from skgnnrec.ranking._held_out import HeldOutRanking
+from skgnnrec.ranking._scorers import (
+    Constant,
+    DenseWeights,
+    LowRank,
+    Rough,
+    Scorer,
+    SideBySide,
+    SparseWeights,
+    Sum,
+    UserFactors,
+    WithFallback,
+)
+from skgnnrec.ranking._top_k import top_k
+
+__all__ = [
+    "BLOCK_BYTES",
+    "Constant",
+    "DenseWeights",
+    "HeldOutRanking",
+    "LowRank",
+    "Rough",
+    "Scorer",
+    "SideBySide",
+    "SparseWeights",
+    "Sum",
+    "UserFactors",
+    "WithFallback",
+    "fitted_recommender",
+    "hide_interactions",
+    "innermost_estimator",
+    "matmul_by_row",
+    "matrix_recommender",
+    "rank_held_out",
+    "rank_in_blocks",
+    "round_for_exact_sums",
+    "row_lengths",
+    "to_unit_length",
+    "top_k",
+    "warn_of_leak",
+]

@@ -1,0 +1,109 @@
+"""Ranking of candidates by blocks of users: the matrix of users × candidates is never in memory."""
+
+import numpy as np
+from scipy import sparse
+
+from skgnnrec._device import map_in_threads, n_threads
+from skgnnrec._memory import check_memory
+from skgnnrec.interactions import row_of_each
+from skgnnrec.ranking._scorers import EPSILON, Rough, Scorer
+from skgnnrec.ranking._top_k import best_entries, kth_largest, top_k
+
+__all__ = ["BLOCK_BYTES", "CLOSE", "COLUMNS_PER_K", "MANY_COLUMNS", "ROW_CHUNK", "rank_in_blocks"]
+
+# One block of float32 scores; a thread holds about three times as much. The allocator returns blocks above 32 MiB to
+# the system at once, and the next block has to touch new pages.
+BLOCK_BYTES = 1 << 24
+ROW_CHUNK = 32
+# Approximate scores of all candidates and exact ones of the best are faster than exact scores of all: the break-even
+# was measured between 1,500 and 3,000 columns, on two cores with 64 to 384 dimensions.
+MANY_COLUMNS = 3000
+COLUMNS_PER_K = 100  # for longer lists, the exact scores of their candidates take the time that was saved
+CLOSE = 4  # times k candidates of a row are compared exactly at most; rows with more near-ties are scored exactly
+RESULT_BYTES = 12  # for each place in a list: its column and its score
+SCORE_BYTES = 12  # for each score in a block, with the arrays that are needed to rank it
+
+
+@np.errstate(under="ignore")
+def rank_in_blocks(
+    scorer: Scorer, X: sparse.csr_array, k: int, seen: sparse.csr_array | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns and scores of the k best candidates of each history, without the stored entries of `seen`.
+
+    Both have the shape (n_users, k), best first; rows with fewer candidates end in column -1 and score -inf.
+    """
+    n_users, n_columns = X.shape[0], scorer.n_columns
+    block = _block_rows(n_users, n_columns)
+    check_memory(
+        RESULT_BYTES * n_users * k + SCORE_BYTES * min(block, n_users) * n_columns,
+        f"The ranking of {n_columns} candidates for {n_users} users, in lists of {k},",
+        "Ask for shorter lists, or for fewer users at a time.",
+    )
+    columns = np.full((n_users, k), -1, dtype=np.int64)
+    scores = np.full((n_users, k), -np.inf, dtype=np.float32)
+    rank = _rank_roughly if n_columns >= max(MANY_COLUMNS, COLUMNS_PER_K * k) else _rank_exactly
+
+    def rank_block(start: int) -> None:
+        rows = slice(start, start + block)
+        histories = X[rows] if n_users > block else X
+        marked = seen[rows] if seen is not None and n_users > block else seen
+        columns[rows], scores[rows] = rank(scorer, histories, marked, k)
+
+    map_in_threads(rank_block, range(0, n_users, block))
+    return columns, scores
+
+
+def _rank_exactly(
+    scorer: Scorer, X: sparse.csr_array, seen: sparse.csr_array | None, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    scores = scorer.scores(X)
+    _leave_out(seen, scores)
+    return top_k(scores, k)
+
+
+def _rank_roughly(
+    scorer: Scorer, X: sparse.csr_array, seen: sparse.csr_array | None, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the result of `_rank_exactly` from approximate scores, and exact ones of the candidates near the k-th."""
+    rough = scorer.rough(X)
+    if rough is None:
+        return _rank_exactly(scorer, X, seen, k)
+    _leave_out(seen, rough.scores)
+    columns, scores, is_crowded = _screen(rough, k)
+    if is_crowded.any():
+        marked = None if seen is None else seen[is_crowded]
+        columns[is_crowded], scores[is_crowded] = _rank_exactly(scorer, X[is_crowded], marked, k)
+    return columns, scores
+
+
+def _screen(rough: Rough, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `top_k` of the exact scores, and the rows in which too many approximate scores are close to the k-th.
+
+    The error of an approximate score is at most e. With t the k-th largest of them, at least k exact scores are t - e
+    or larger. Hence a column among the k best has an exact score of at least t - e, an approximate one of t - 2e.
+    """
+    n_rows, n_columns = rough.scores.shape
+    lowest = kth_largest(rough.scores, k)
+    largest = np.maximum(rough.scores.max(axis=1), np.abs(lowest))
+    with np.errstate(invalid="ignore", over="ignore"):
+        margin = 2 * (rough.error + 2.02 * EPSILON * largest)  # sums of terms are rounded as well
+        bound = np.nextafter((lowest - margin).astype(np.float32), np.float32(-np.inf))
+        is_close = rough.scores >= bound[:, None]
+    is_crowded = (np.count_nonzero(is_close, axis=1) > CLOSE * k) | ~np.isfinite(margin)
+    is_close[is_crowded] = False
+    rows, columns = np.divmod(np.flatnonzero(is_close), n_columns)
+    return *best_entries(rows, columns, rough.exact(rows, columns), n_rows, k), is_crowded
+
+
+def _leave_out(seen: sparse.csr_array | None, scores: np.ndarray) -> None:
+    if seen is not None:
+        scores[row_of_each(seen), seen.indices] = -np.inf
+
+
+def _block_rows(n_users: int, n_columns: int) -> int:
+    """Return the number of rows of a block, a multiple of ROW_CHUNK: memory is bounded, all threads have work."""
+    if n_users <= ROW_CHUNK:  # the number of threads takes as long to find as the recommendations for one user
+        return ROW_CHUNK
+    in_memory = BLOCK_BYTES // (4 * max(1, n_columns))
+    fair = -(-n_users // n_threads())
+    return max(1, min(in_memory, fair) // ROW_CHUNK) * ROW_CHUNK

@@ -1,0 +1,90 @@
+"""Rankings of held-out interactions, and the recommenders inside searches, pipelines and `LogRecommender`."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+
+from skgnnrec.exceptions import LeakageWarning
+from skgnnrec.interactions import check_interactions, hold_out_share, labelled_as
+
+__all__ = [
+    "fitted_recommender",
+    "hide_interactions",
+    "innermost_estimator",
+    "matrix_recommender",
+    "rank_held_out",
+    "warn_of_leak",
+]
+
+
+def rank_held_out(estimator: Any, X: Any, y: Any, k: int, **options: Any) -> Any:
+    """Return the HeldOutRanking of a fitted recommender, also of one in a search or at the end of a pipeline."""
+    while not hasattr(estimator, "rank_held_out"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        elif hasattr(estimator, "cv_results_"):
+            raise TypeError(
+                f"{type(estimator).__name__} was fitted with refit={estimator.refit} and holds no fitted recommender: "
+                "set refit=True, or refit to the name of a metric."
+            )
+        else:
+            raise TypeError(
+                "estimator must be a recommender with rank_held_out, a search over one or a pipeline that ends in "
+                f"one; got {type(estimator).__name__}."
+            )
+    return estimator.rank_held_out(X, y, k, **options)
+
+
+def warn_of_leak(histories: sparse.csr_array, held_out: sparse.csr_array, stacklevel: int) -> None:
+    """Warn if held-out interactions are part of the histories."""
+    n_shared = (histories > 0).multiply(held_out > 0).nnz
+    if n_shared:
+        warnings.warn(
+            f"The split leaks: {n_shared} of {held_out.nnz} held-out interactions are in the histories too, and items "
+            "of the history are not recommended. Hold out interactions that X does not contain, as split_interactions "
+            "does.",
+            LeakageWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def fitted_recommender(estimator: Any) -> Any:
+    """Return the fitted recommender inside a search or a `LogRecommender`, or the recommender itself."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    return getattr(estimator, "recommender_", estimator)
+
+
+def matrix_recommender(estimator: Any, X: Any) -> Any:
+    """Return the fitted recommender of an estimator; X must be a matrix of histories, not a log."""
+    recommender = fitted_recommender(estimator)
+    is_of_log = hasattr(getattr(estimator, "best_estimator_", estimator), "recommender_")
+    if is_of_log and np.shape(X)[1:] != (recommender.n_features_in_,):
+        raise ValueError(
+            f"X must be a matrix of users and {recommender.n_features_in_} items, such as `interactions_` of the "
+            f"LogRecommender; got shape {np.shape(X)}. For a log, pass the result of rank_held_out to from_predictions."
+        )
+    return recommender
+
+
+def innermost_estimator(estimator: Any) -> Any:
+    """Return the unfitted recommender inside searches and at the end of pipelines."""
+    while not hasattr(estimator, "recommend"):
+        if hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        else:
+            break
+    return estimator
+
+
+def hide_interactions(X: Any, share: float, seed: Any) -> tuple[Any, Any]:
+    """Return histories and a seeded share of each row, held out; both keep the labels of a DataFrame."""
+    history, held_out = (labelled_as(X, part) for part in hold_out_share(check_interactions(X), share, seed))
+    return history, held_out

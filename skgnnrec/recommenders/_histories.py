@@ -1,0 +1,66 @@
+"""Histories that are given with a question: baskets of item ids, one for each user."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few, matrix_of_pairs
+
+__all__ = ["baskets_of", "check_users", "drop_unknown_items", "matrix_of_baskets"]
+
+
+def baskets_of(histories: Any) -> tuple[np.ndarray, list[Any]] | None:
+    """Return the ids of users and their baskets, None where the histories are a table.
+
+    A mapping from users to baskets names the users; the users of a list of baskets are 0, 1, ...
+    """
+    if isinstance(histories, Mapping):
+        return as_ids(list(histories), "The keys of histories"), list(histories.values())
+    if isinstance(histories, list | tuple):
+        return np.arange(len(histories)), list(histories)
+    return None
+
+
+def matrix_of_baskets(baskets: list[Any], items: Vocabulary) -> sparse.csr_array:
+    """Return the histories of baskets, (n_baskets, n_items): each item of a basket counts once, with weight 1."""
+    for row, basket in enumerate(baskets):
+        if isinstance(basket, str | bytes) or not hasattr(basket, "__iter__"):
+            raise TypeError(
+                "histories must be a log, a list of baskets or a mapping from users to baskets, where a basket is a "
+                f"list of item ids; got {type(basket).__name__} {basket!r} as basket {row}."
+            )
+    lists = [as_ids(list(basket), f"Basket {row} of histories") for row, basket in enumerate(baskets)]
+    places = [items.positions(ids) for ids in lists]
+    columns = np.concatenate([np.zeros(0, dtype=np.int64), *places])
+    rows = np.repeat(np.arange(len(lists)), [len(ids) for ids in lists])
+    known = drop_unknown_items(columns, [item for ids in lists for item in ids.tolist()], items, stacklevel=5)
+    pairs = np.unique(rows[known] * len(items) + columns[known])
+    return matrix_of_pairs(pairs, np.ones(len(pairs)), (len(baskets), len(items)))
+
+
+def drop_unknown_items(columns: np.ndarray, ids: Any, items: Vocabulary, stacklevel: int) -> np.ndarray:
+    """Return the places of the items of the fit; warn of the others."""
+    unknown = np.flatnonzero(columns < 0)
+    if len(unknown):
+        shown = np.fromiter((ids[place] for place in unknown[:6]), dtype=object, count=min(6, len(unknown)))
+        hint = f" The items of the fit are of type {describe_type(items.ids)}." if len(unknown) == len(columns) else ""
+        warnings.warn(
+            f"{len(unknown)} of {len(columns)} items in histories were not in the fit and are left out: "
+            f"{first_few(shown)}.{hint}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+    return np.flatnonzero(columns >= 0)
+
+
+def check_users(user_ids: np.ndarray, items: Vocabulary) -> None:
+    """Refuse ids of items in the place of users; none of the ids is a user of the fit."""
+    if len(user_ids) and (items.positions(user_ids, missing_ok=True) >= 0).all():
+        shown = first_few(user_ids)
+        raise ValueError(
+            f"users must be ids of users; got ids of items: {shown}. recommend(histories=[[...]]) recommends to a "
+            "user with these items, similar_items([...]) finds similar items."
+        )

@@ -1,0 +1,212 @@
+"""The training objective of `GNNRecommender`: batches, the loss of a batch, the score on held-out interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import sparse
+
+from skgnnrec.graph import MessagePassing, count_users, message_passing
+from skgnnrec.interactions import row_of_each
+from skgnnrec.metrics import ndcg_at_k
+from skgnnrec.recommenders.gnn._model import Embeddings, GraphEncoder
+from skgnnrec.recommenders.gnn._scorer import popularity_bias
+from skgnnrec.training import (
+    batches_of_interactions,
+    batches_of_users,
+    bpr_loss,
+    contrast_loss,
+    draw_items,
+    draw_unseen_items,
+    keys_of,
+    sampled_softmax_loss,
+    softmax_loss,
+)
+
+__all__ = ["Batch", "RankingLearner", "Validation"]
+
+BLOCK_USERS = 512  # held-out users ranked at once
+
+
+class Batch(NamedTuple):
+    """Interactions, and their users."""
+
+    users: torch.Tensor  # (n_users,)
+    rows: torch.Tensor  # (n_interactions,): places in `users`
+    columns: torch.Tensor  # (n_interactions,): items
+    graph: MessagePassing | None = None  # of these users, where the batch holds all of their interactions
+    weights: torch.Tensor | None = None  # (n_interactions,): edge weights in that graph
+    negatives: torch.Tensor | None = None  # BPR: (n_interactions, n_negatives); sampled softmax: (n_negatives,)
+    clashes: tuple[torch.Tensor, torch.Tensor] | None = None  # places of users and of negatives they have
+
+
+class Validation(NamedTuple):
+    """Users with held-out interactions."""
+
+    history: sparse.csr_array  # (n_users, n_items), normalised
+    rows: np.ndarray  # (n_users,): the users, as rows of the training matrix
+    held_out: sparse.csr_array  # (n_users, n_items)
+    k: int  # length of the lists that are scored
+
+
+class RankingLearner:
+    """A learner that ranks the items of a user above other items.
+
+    `history` (n_users, n_items) holds the normalised interactions. Steps learn from users from `first_row` on; earlier
+    users are only part of the graph. The other parameters are those of `GNNRecommender`. Each epoch draws from a random
+    stream of its own.
+    """
+
+    def __init__(
+        self,
+        encoder: GraphEncoder,
+        history: sparse.csr_array,
+        *,
+        first_row: int,
+        seed: int,
+        loss: str,
+        batch_size: int,
+        n_negatives: int | None,
+        negative_exponent: float,
+        temperature: float,
+        contrast_weight: float,
+        noise: float,
+        popularity_exponent: float,
+        validation: Validation | None,
+    ) -> None:
+        self.encoder, self._history, self._first_row = encoder, history, first_row
+        self._device, self._seed = encoder.inputs.device, seed
+        self._loss, self._batch_size = loss, batch_size
+        self._n_negatives, self._negative_exponent = n_negatives, negative_exponent
+        self._temperature, self._contrast_weight, self._noise = temperature, contrast_weight, noise
+        self._seen = keys_of(history) if loss == "bpr" else np.zeros(0, dtype=np.int64)
+        self._popularity = count_users(history).astype(np.float64)
+        # Items without users are no negatives of the softmax: they are new, not disliked.
+        self._warm_columns = np.flatnonzero(self._popularity)
+        self._warm = torch.tensor(self._warm_columns, device=self._device)
+        self._bias = torch.zeros(history.shape[1], device=self._device)
+        if loss == "softmax":
+            bias, _ = popularity_bias(self._popularity, popularity_exponent, temperature)
+            self._bias = torch.tensor(bias, device=self._device)
+        self._validation = validation
+        self._generator = torch.Generator(device=self._device)
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Return the parameters."""
+        return list(self.encoder.inputs.learned.values())
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch; they depend on the seed and the epoch only."""
+        rng = np.random.default_rng([self._seed, epoch])
+        self._generator.manual_seed(int(rng.integers(2**62)))
+        if self._loss == "softmax":  # all items of a user share one normaliser
+            for users in batches_of_users(self._history[self._first_row :], self._batch_size, rng):
+                yield self._batch_of_users(self._first_row + users, rng)
+        else:  # with negatives for each interaction, steps over many users are the better sample
+            first = self._history.indptr[self._first_row]
+            for places in batches_of_interactions(self._history.nnz - first, self._batch_size, rng):
+                yield self._batch_of_interactions(first + places, rng)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Return the loss of a batch."""
+        embeddings = self.encoder.propagate(self._noise if self._contrast_weight else 0.0, self._generator)
+        users = self._users_of(embeddings, batch)
+        ranking = self._softmax(users, embeddings, batch) if self._loss == "softmax" else _bpr(users, embeddings, batch)
+        if not self._contrast_weight:
+            return ranking
+        return ranking + self._contrast_weight * self._contrast(users, embeddings, batch)
+
+    def validate(self) -> float | None:
+        """Return the mean NDCG on the held-out interactions, None without any."""
+        if self._validation is None:
+            return None
+        history, rows, held_out, k = self._validation
+        found = []
+        with torch.no_grad():
+            embeddings = self.encoder.propagate()
+            items = self._as_compared(embeddings.items)
+            for start in range(0, len(rows), BLOCK_USERS):
+                block = history[start : start + BLOCK_USERS]
+                users = self._users_of(embeddings, self._gather(block, rows[start : start + BLOCK_USERS]))
+                scores = self._as_compared(users) @ items.T + self._bias  # (block, n_items)
+                scores[self._put(row_of_each(block)), self._put(block.indices)] = -torch.inf
+                found.append(scores.topk(min(k, scores.shape[1]), dim=1).indices.cpu().numpy())
+        return float(ndcg_at_k(held_out, np.vstack(found)))
+
+    def _as_compared(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return vectors whose dot products are the scores: of length one for the softmax, which compares cosines."""
+        return F.normalize(vectors, dim=1) if self._loss == "softmax" else vectors
+
+    def _batch_of_interactions(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
+        owners, columns = self._seen[places] // self._history.shape[1], self._history.indices[places]
+        users, rows = np.unique(owners, return_inverse=True)
+        n_negatives = self._n_negatives or 1
+        drawn = draw_unseen_items(owners, self._seen, self._popularity, self._negative_exponent, n_negatives, rng)
+        return Batch(self._put(users), self._put(rows), self._put(columns), negatives=self._put(drawn))
+
+    def _batch_of_users(self, users: np.ndarray, rng: np.random.Generator) -> Batch:
+        history = self._history[users]
+        batch = self._gather(history, users)
+        if self._n_negatives is None:
+            return batch
+        popularity = self._popularity[self._warm_columns]
+        drawn = self._warm_columns[draw_items(popularity, self._negative_exponent, self._n_negatives, rng)]
+        clashes = history[:, drawn].tocoo().coords
+        return batch._replace(negatives=self._put(drawn), clashes=(self._put(clashes[0]), self._put(clashes[1])))
+
+    def _gather(self, history: sparse.csr_array, users: np.ndarray) -> Batch:
+        """Return the batch of all interactions of some users."""
+        graph = message_passing(history, device=self._device)
+        rows, columns = self._put(row_of_each(history)), self._put(history.indices)
+        weights = torch.tensor(history.data, device=self._device)
+        return Batch(self._put(users), rows, columns, graph, weights)
+
+    def _softmax(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
+        items = F.normalize(embeddings.items, dim=1)
+        positive = users.index_select(0, batch.rows)  # (n_interactions, dim)
+        if embeddings.users is None:  # the target item is removed from the history that predicts it
+            assert batch.weights is not None  # the batch holds all interactions of its users
+            positive = positive - batch.weights[:, None] * F.embedding(batch.columns, embeddings.items)
+        positive = F.normalize(positive, dim=1)
+        scores = (positive * F.embedding(batch.columns, items)).sum(dim=1) / self._temperature
+        users = F.normalize(users, dim=1)
+        if batch.negatives is None:
+            return softmax_loss(users, items.index_select(0, self._warm), scores, batch.rows, self._temperature)
+        others = users @ F.embedding(batch.negatives, items).T / self._temperature  # (n_batch, n_negatives)
+        assert batch.clashes is not None
+        others = others.index_put(batch.clashes, others.new_tensor(-torch.inf))
+        return sampled_softmax_loss(scores, others, batch.rows)
+
+    def _users_of(self, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
+        """Return the embeddings of the users of a batch, (n_users, dim)."""
+        if embeddings.users is not None:
+            return F.embedding(batch.users, embeddings.users)
+        if batch.graph is not None:
+            return batch.graph.to_rows(embeddings.items)
+        return F.embedding(batch.users, self.encoder.graph.to_rows(embeddings.items))
+
+    def _contrast(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
+        assert embeddings.layers is not None  # noise requires propagation layer by layer
+        first_users, first_items = (layers[1] for layers in embeddings.layers)
+        columns = torch.unique(batch.columns)
+        of_users = contrast_loss(F.embedding(batch.users, first_users), users, self._temperature)
+        items = F.embedding(columns, embeddings.items)
+        return of_users + contrast_loss(F.embedding(columns, first_items), items, self._temperature)
+
+    def _put(self, array: np.ndarray) -> torch.Tensor:
+        return torch.tensor(array, dtype=torch.int64, device=self._device)
+
+
+def _bpr(users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
+    assert batch.negatives is not None
+    users = users.index_select(0, batch.rows)  # (n_interactions, dim)
+    positive = (users * F.embedding(batch.columns, embeddings.items)).sum(dim=1)
+    is_drawn = batch.negatives >= 0
+    items = F.embedding(batch.negatives.clamp(min=0), embeddings.items)  # (n_interactions, n_negatives, dim)
+    negative = (users[:, None] * items).sum(dim=2)
+    # Users with all items have no negatives; a score of minus infinity adds no loss.
+    return bpr_loss(positive, negative.masked_fill(~is_drawn, -torch.inf))

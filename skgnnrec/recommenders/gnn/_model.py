@@ -1,0 +1,298 @@
+"""The network of `GNNRecommender`: the input embeddings of items and their propagation over the graph.
+
+Users have no parameters: the embedding of a user is computed from the history, in training and afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from skgnnrec.graph import MessagePassing
+from skgnnrec.interactions import Vocabulary
+
+__all__ = [
+    "Embeddings",
+    "GraphEncoder",
+    "ItemInputs",
+    "attend",
+    "continue_from",
+    "initial_parameters",
+    "match_items",
+    "parameter_shapes",
+]
+
+Arrays = dict[str, np.ndarray]
+
+HOW_TO_NAME_ITEMS = "Pass X as a DataFrame whose columns are the item ids, or catalog=ItemCatalog(..., ids=...)."
+INITIAL_SCALE = 0.1  # standard deviation of the entries of an initial embedding
+
+
+class Embeddings(NamedTuple):
+    """The embeddings that propagation computes.
+
+    `users` and `layers` are None where users are sums of the items of their histories; `layers` holds the embeddings of
+    users and of items, layer by layer.
+    """
+
+    items: torch.Tensor  # (n_items, dim)
+    users: torch.Tensor | None = None  # (n_users, dim)
+    layers: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
+
+
+def parameter_shapes(
+    n_items: int, n_dimensions: int | None, dim: int, item_map: str | None, with_ids: bool
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the parameters by name.
+
+    "weight", and for an MLP "bias" and "weight_out", map item vectors of `n_dimensions` to embeddings; "embedding"
+    holds the embeddings of items, where they have one of their own.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    if n_dimensions is not None and item_map == "linear":
+        shapes["weight"] = (n_dimensions, dim)
+    elif n_dimensions is not None and item_map == "mlp":
+        n_hidden = max(dim, (n_dimensions + dim) // 2)
+        shapes |= {"weight": (n_dimensions, n_hidden), "bias": (n_hidden,), "weight_out": (n_hidden, dim)}
+    if with_ids:
+        shapes["embedding"] = (n_items, dim)
+    return shapes
+
+
+def initial_parameters(shapes: dict[str, tuple[int, ...]], seed: int) -> Arrays:
+    """Return parameters at the start of training; unit vectors are mapped to embeddings as large as random ones."""
+    rng = np.random.default_rng(seed)
+    scales = dict.fromkeys(shapes, INITIAL_SCALE)
+    if "bias" in shapes:
+        scales |= {"weight": 1.0, "weight_out": INITIAL_SCALE * np.sqrt(2 / shapes["bias"][0])}
+    return {
+        name: np.zeros(shape, np.float32)
+        if name == "bias"
+        else (scales[name] * rng.standard_normal(shape)).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+
+
+def match_items(before: Vocabulary | None, now: Vocabulary | None, n_before: int, n_items: int) -> np.ndarray:
+    """Return the position of each item in the previous fit, -1 for new items; without ids, positions must agree."""
+    if before is not None and now is not None:
+        return before.positions(now.ids)
+    known = before if now is None else now
+    if known is not None and not known.equals(Vocabulary(np.arange(len(known)))):
+        which = "this fit has" if now is None else "the previous fit had"
+        raise ValueError(f"warm_start=True matches items by id, but {which} no item ids. {HOW_TO_NAME_ITEMS}")
+    if n_before != n_items:
+        raise ValueError(
+            f"warm_start=True without item ids requires the items of the previous fit: X has {n_items} columns, the "
+            f"previous fit {n_before} items. {HOW_TO_NAME_ITEMS}"
+        )
+    return np.arange(n_items)
+
+
+def continue_from(learned: Arrays, places: np.ndarray, fresh: Arrays) -> Arrays:
+    """Return learned parameters for the items of another fit.
+
+    `places` holds the positions of these items among the learned embeddings, -1 for new items, whose embeddings are the
+    fresh ones.
+    """
+    if learned.keys() != fresh.keys():
+        raise ValueError(
+            "item_features, id_embedding and the use of a catalog must be those of the previous fit for training to "
+            f"continue: the previous fit has the parameters {sorted(learned)}, this one {sorted(fresh)}."
+        )
+    for name, array in fresh.items():
+        before = (len(places), *learned[name].shape[1:]) if name == "embedding" else learned[name].shape
+        if array.shape != before:
+            raise ValueError(
+                "embedding_dim and the dimensions of the item vectors must be those of the previous fit for training "
+                f"to continue: {name!r} has the shape {array.shape}, in the previous fit {before}."
+            )
+    if "embedding" not in fresh:
+        return learned
+    is_new = places < 0
+    if is_new.all() and len(fresh) == 1:
+        raise ValueError(
+            f"warm_start=True requires items of the previous fit: none of the {len(places)} item ids was in it. "
+            "Set warm_start=False to start anew."
+        )
+    return {**learned, "embedding": np.where(is_new[:, None], fresh["embedding"], learned["embedding"][places])}
+
+
+class ItemInputs:
+    """Layer 0 of the items, H = map(F) + E, with its parameters.
+
+    F are frozen item vectors, (n_items, n_dimensions) or None, and E embeddings of items. Items without users, False in
+    `has_users` (n_items,), have no E: no interaction would train it. The parameters are copied to `device`.
+    """
+
+    def __init__(
+        self, parameters: Arrays, vectors: np.ndarray | None, has_users: np.ndarray, device: torch.device
+    ) -> None:
+        self.learned = {
+            name: torch.tensor(array, device=device, requires_grad=True) for name, array in parameters.items()
+        }
+        self.device = device
+        self.features = None if vectors is None else torch.tensor(vectors, device=device)
+        warm = torch.tensor(has_users, device=device, dtype=torch.float32)[:, None]
+        self._has_users = None if has_users.all() else warm
+
+    @property
+    def is_linear(self) -> bool:
+        """Return whether the map of F is linear."""
+        return "weight" in self.learned and "bias" not in self.learned
+
+    def mapped(self, features: torch.Tensor) -> torch.Tensor:
+        """Return map(F)."""
+        hidden = features @ self.learned["weight"]
+        if self.is_linear:
+            return hidden
+        return F.leaky_relu(hidden + self.learned["bias"]) @ self.learned["weight_out"]
+
+    def own(self) -> torch.Tensor | None:
+        """Return E, (n_items, dim), with zeros for items without users; None where items have no embedding."""
+        embedding = self.learned.get("embedding")
+        return embedding if embedding is None or self._has_users is None else embedding * self._has_users
+
+    def __call__(self) -> torch.Tensor:
+        """Return H, (n_items, dim)."""
+        own = self.own()
+        if self.features is None:
+            assert own is not None  # the recommender requires item vectors or embeddings
+            return own
+        mapped = self.mapped(self.features)
+        return mapped if own is None else mapped + own
+
+    def state(self) -> Iterator[np.ndarray]:
+        """Yield the item vectors, if any, and the parameters."""
+        if self.features is not None:
+            yield self.features.cpu().numpy()
+        yield from self.arrays().values()
+
+    def arrays(self) -> Arrays:
+        """Return copies of the parameters as arrays."""
+        return {name: value.detach().cpu().numpy().copy() for name, value in self.learned.items()}
+
+
+class GraphEncoder:
+    """Propagates the inputs of items over the graph of users and items.
+
+    A layer goes from items to users and back. With A the normalised adjacency (users × items), the layers are
+    I_0 = H, U_l = A I_l and I_{l+1} = Aᵀ U_l. This is LightGCN of 2 n_layers + 1 hops, whose users have no parameters.
+    With conv="attention", softmax weights replace those of A from layer 1 on. The embeddings of users and items are
+    means over their layers, with layer 0 if `keep_input`. Items without edges in the graph, False in `has_edges`
+    (n_items,), have H as embedding.
+    """
+
+    def __init__(
+        self,
+        graph: MessagePassing,
+        inputs: ItemInputs,
+        has_edges: np.ndarray,
+        *,
+        conv: str,
+        n_layers: int,
+        keep_input: bool,
+    ) -> None:
+        self.graph, self.inputs = graph, inputs
+        self.conv, self.n_layers, self.keep_input = conv, n_layers, keep_input
+        isolated = torch.tensor(~has_edges, device=inputs.device)[:, None]
+        self._is_isolated = None if has_edges.all() else isolated
+        # A linear map and a linear convolution commute: the frozen vectors are propagated once, before training.
+        self._propagated_features: torch.Tensor | None = None
+        if conv == "lightgcn" and inputs.features is not None and inputs.is_linear:
+            self._propagated_features = self._smooth(inputs.features)
+
+    def propagate(self, noise: float = 0.0, generator: torch.Generator | None = None) -> Embeddings:
+        """Return the embeddings of items, and of users where they are not sums of items, with gradients.
+
+        `noise` is the length of a random vector that is added to each node in each layer, in the orthant of the node.
+        """
+        if self.conv == "lightgcn" and not noise:
+            return Embeddings(self._smooth_inputs())
+        user_layers, item_layers = self.layers(noise, generator)
+        users = mean_of_layers(user_layers, self.keep_input)
+        return Embeddings(self._mean_of_items(item_layers), users, (user_layers, item_layers))
+
+    def layers(
+        self, noise: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the embeddings of users and of items, layer by layer from layer 0."""
+        items = self.inputs()
+        users = self.graph.to_rows(items)
+        user_layers, item_layers = [users], [items]
+        for _ in range(self.n_layers):
+            items = self.graph.to_columns(users, self._attention(users, items, of_users=False))
+            items = self._keep_isolated(item_layers[0], items)
+            items = _perturb(items, noise, generator) if noise else items
+            users = self.graph.to_rows(items, self._attention(users, items, of_users=True))
+            users = _perturb(users, noise, generator) if noise else users
+            user_layers.append(users)
+            item_layers.append(items)
+        return user_layers, item_layers
+
+    def _attention(self, users: torch.Tensor, items: torch.Tensor, *, of_users: bool) -> torch.Tensor | None:
+        """Return the attention weights of the edges, None for the weights of the graph."""
+        if self.conv == "lightgcn":
+            return None
+        scores = attention_scores(self.graph, users, items)
+        return self.graph.softmax_by_row(scores) if of_users else self.graph.softmax_by_column(scores)
+
+    def _smooth_inputs(self) -> torch.Tensor:
+        if self._propagated_features is None:
+            return self._smooth(self.inputs())
+        mapped = self.inputs.mapped(self._propagated_features)
+        own = self.inputs.own()
+        return mapped if own is None else mapped + self._smooth(own)
+
+    def _smooth(self, items: torch.Tensor) -> torch.Tensor:
+        """Return the mean of (AᵀA)^l H over the layers l."""
+        layers = [items]
+        for _ in range(self.n_layers):
+            layers.append(self.graph.to_columns(self.graph.to_rows(layers[-1])))
+        return self._mean_of_items(layers)
+
+    def _mean_of_items(self, layers: list[torch.Tensor]) -> torch.Tensor:
+        return self._keep_isolated(layers[0], mean_of_layers(layers, self.keep_input))
+
+    def _keep_isolated(self, own: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Return `items`, with the rows of `own` for items without edges."""
+        return items if self._is_isolated is None else torch.where(self._is_isolated, own, items)
+
+
+def attend(
+    graph: MessagePassing, item_layers: list[torch.Tensor], keep_input: bool, weights: torch.Tensor
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return the embeddings of users, (n_users, dim), and the attention of each layer from 1 on, (n_edges,).
+
+    `graph` holds normalised histories, `item_layers` the items in each layer of the training graph, and `weights`
+    (n_edges,) the weights of the histories, which multiply the attention before it is normalised to sum to 1.
+    """
+    user_layers, attentions = [graph.to_rows(item_layers[0])], []
+    for items in item_layers[1:]:
+        scores = attention_scores(graph, user_layers[-1], items)
+        attentions.append(graph.softmax_by_row(scores + weights.log()))
+        user_layers.append(graph.to_rows(items, attentions[-1]))
+    return mean_of_layers(user_layers, keep_input), attentions
+
+
+def attention_scores(graph: MessagePassing, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    """Return h_u · h_i / sqrt(dim) for each edge."""
+    return graph.dot(users, items) / items.shape[1] ** 0.5
+
+
+def mean_of_layers(layers: list[torch.Tensor], keep_input: bool) -> torch.Tensor:
+    """Return the mean over the layers, with layer 0 if `keep_input`."""
+    first, *others = layers if keep_input else layers[1:]
+    for layer in others:
+        first = first + layer
+    return first / (1 + len(others))
+
+
+def _perturb(nodes: torch.Tensor, noise: float, generator: torch.Generator | None) -> torch.Tensor:
+    """Add a random vector of length `noise` to each node, in the orthant of the node (XSimGCL)."""
+    drawn = torch.rand(nodes.shape, generator=generator, device=nodes.device)
+    return nodes + noise * torch.sign(nodes) * F.normalize(drawn, dim=1)

@@ -1,0 +1,432 @@
+"""Recommendation by trained graph neural networks: LightGCN, XSimGCL, AlphaRec and attention as settings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from skgnnrec._device import torch_settings
+from skgnnrec._fitted_state import new_state
+from skgnnrec.catalog import ItemCatalog
+from skgnnrec.graph import count_users
+from skgnnrec.interactions import binarize
+from skgnnrec.ranking import Scorer
+from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders.gnn._scorer import (
+    AttentionFactors,
+    comparable,
+    score_with_bias,
+)
+
+__all__ = ["GNNRecommender"]
+
+LARGEST_STEP = 1e30  # beyond it, torch refuses step sizes and penalties with errors of its own
+
+
+def _attends(recommender: GNNRecommender) -> bool:
+    if recommender.conv != "attention":
+        raise AttributeError(f"attention requires conv='attention', got conv={recommender.conv!r}.")
+    return True
+
+
+class GNNRecommender(BaseRecommender):
+    r"""Learn item embeddings by graph convolutions over users and items, trained by gradient descent.
+
+    The inputs of the network are :math:`H = \mathrm{map}(F) + E`, where F are the frozen item vectors of the catalog,
+    mapped as `item_features` says, and E trained embeddings of the items (`id_embedding`). A layer propagates from the
+    items to the users and back:
+
+    .. math:: U_l = A I_l, \qquad I_{l+1} = A^T U_l, \qquad I_0 = H, \qquad
+              A = D_u^{-1/2} X D_i^{-1/2}.
+
+    The embeddings of users and items are the means over their layers. This is LightGCN [1]_ of 2 `n_layers` + 1 hops
+    without parameters for users. The embedding of a user is computed from the history. Users outside the fit are
+    therefore scored without refitting. With ``conv="attention"``, the weights
+    :math:`\mathrm{softmax}_j(h_u \cdot h_j / \sqrt{d})` over the neighbours j of each node replace A from layer 1 on
+    [2]_; the method `attention` returns them.
+
+    ``loss="softmax"`` minimises :math:`-\log (e^{s_{ui}/\tau} / \sum_j e^{s_{uj}/\tau})` over all items j, or over
+    `n_negatives` sampled ones, where s is the cosine. With the linear convolution, the target item is removed from the
+    history that predicts it. ``loss="bpr"`` minimises :math:`-\log \sigma(s_{ui} - s_{uj})`, where s is the dot product
+    and j an item that the user has not seen [3]_. A step of the softmax takes the whole histories of some users, about
+    `batch_size` interactions; a step of BPR takes as many random interactions.
+
+    These settings are close to published models, which have parameters for users:
+
+    - LightGCN [1]_: ``embedding_dim=64, keep_input=True``;
+    - XSimGCL [4]_: ``embedding_dim=64, n_layers=2, contrast_weight=0.2, noise=0.2, temperature=0.15``;
+    - AlphaRec [5]_: ``item_features="mlp", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
+
+    The first two papers minimise BPR: ``loss="bpr", learning_rate_init=1e-3, batch_size=2048``. BPR compares an item
+    with random items, the softmax compares it with all items. On Gowalla, BPR is much less accurate than the softmax
+    after the same training time.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=256
+        Dimensions of the embeddings.
+    conv : {"lightgcn", "attention"}, default="lightgcn"
+        The convolution: linear, or with attention weights.
+    n_layers : int, default=1
+        Layers after layer 0, each from the items to the users and back.
+    keep_input : bool, default=False
+        Whether the means over the layers include layer 0, the inputs.
+    item_features : {"linear", "mlp"} or None, default="linear"
+        The map from the item vectors of `catalog` to embeddings: linear, or a network with one hidden layer and leaky
+        ReLU. With None the item vectors are not used.
+    id_embedding : bool, default=True
+        Whether each item has a trained embedding E of its own. With False the embedding of an item is computed from its
+        vector.
+    loss : {"softmax", "bpr"}, default="softmax"
+        The loss.
+    temperature : float, default=0.08
+        The temperature τ of the softmax and of the contrastive loss. Small values give more weight to the negatives
+        with the highest scores. Positive.
+    n_negatives : int, default=None
+        Negatives per interaction (BPR) or per step (softmax). With None the softmax is over all items, and BPR takes
+        one negative.
+    popularity_exponent : float, default=0.4
+        The exponent γ of a popularity prior, with the softmax: items are ranked by
+        :math:`(1 + n_i)^\gamma e^{s_{ui}/\tau}`, where n_i is the number of users of the item. New items have the mean
+        prior of the other items. With 0, items are ranked by the cosine. Non-negative.
+    negative_exponent : float, default=0.0
+        Negatives are sampled with probability proportional to popularity to this power. With 0, BPR samples all items
+        uniformly, and the softmax all items that have users. Non-negative.
+    contrast_weight : float, default=0.0
+        Weight of a contrastive loss (InfoNCE) between the first layer and the mean over the layers, with noise
+        (XSimGCL [4]_). Non-negative.
+    noise : float, default=0.2
+        Length of the random vector that is added to each node in each layer, where `contrast_weight` is positive.
+        Non-negative.
+    solver : {"adam", "adamw"}, default="adam"
+        The optimizer.
+    alpha : float, default=0.0
+        Strength of the regularization: an L2 penalty with "adam", decoupled weight decay with "adamw". Non-negative.
+    learning_rate_init : float, default=0.005
+        The step size. Positive.
+    batch_size : int, default=16384
+        Interactions per step. The softmax takes whole histories, so this is an approximate number.
+    max_iter : int, default=50
+        Maximum number of epochs.
+    tol : float, default=1e-4
+        Minimum improvement of the validation score, or of the loss without `early_stopping`, for an epoch to count as
+        an improvement.
+    early_stopping : bool, default=True
+        Whether to hold out interactions, to stop when the NDCG@`n_recommendations` on them does not improve, and to
+        keep the parameters of the best epoch. After training, the held-out interactions are part of the graph.
+    validation_fraction : float, default=0.1
+        Share of the users with two or more interactions of whom a fifth of the interactions is held out, in (0, 1).
+    n_iter_no_change : int, default=3
+        Epochs without improvement after which training stops.
+    warm_start : bool, default=False
+        Whether `fit` continues from the parameters of the previous fit. Items are matched by id; new items start with
+        random embeddings. Without ids, X must have the same items in the same order.
+    n_recommendations : int, default=10
+        Items per user in `predict` and `score`.
+    catalog : ItemCatalog, default=None
+        The items. With None the fit uses the interactions alone.
+    item_encoder : transformer, default=None
+        Turns the data of the catalog into vectors: a `TextEmbedder`, a pipeline of `TfidfVectorizer` and
+        `TruncatedSVD`, a `ColumnTransformer`. None takes the data of the catalog as vectors.
+    memory : str or object with the joblib.Memory interface, default=None
+        Keeps encoded catalogs between fits.
+    device : str, default="auto"
+        The torch device of the training: "auto" takes a CUDA device where one is available. Scores are computed on the
+        CPU.
+    backend : {"auto", "torch", "dgl"}, default="auto"
+        The library that computes the graph convolutions. "auto" takes torch.
+    checkpoint_dir : str or path-like, default=None
+        A folder for the state of the training after each epoch. If a fit is interrupted, a fit with the same settings
+        and data continues from its last epoch; on a CPU the result is the same to the bit. Each fit has a file of its
+        own, which is not removed.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the initial parameters, the order of the users, negatives and noise.
+
+    Attributes
+    ----------
+    item_embedding_ : ndarray of shape (n_items, embedding_dim), float32
+        The item embeddings, of length one with the softmax. The score of a user is the dot product with the embedding
+        from `transform`, plus `item_bias_`.
+    item_bias_ : ndarray of shape (n_items,), float32
+        The popularity bias of each item, τ γ log(1 + n_i); zeros with BPR.
+    item_vectors_ : ndarray of shape (n_items, n_dimensions), float32, or None
+        The item vectors F, where they are used.
+    loss_curve_ : list of float
+        The mean loss of each epoch.
+    validation_scores_ : list of float
+        The NDCG on the held-out interactions after each epoch; empty where nothing is held out.
+    n_iter_ : int
+        The number of epochs.
+    item_ids_ : ndarray of shape (n_items,) or None
+        The item ids, where known.
+    n_features_in_ : int
+        The number of items.
+    feature_names_in_ : ndarray of shape (n_items,)
+        The names of the columns of X, where all are strings.
+
+    See Also
+    --------
+    GraphFilterRecommender : The same graph in closed form.
+    RidgeRecommender : Closed form, for catalogs up to some 30,000 items.
+    GNNRatingRegressor : Predicts explicit ratings.
+
+    Notes
+    -----
+    The fit only uses which values of X are positive. The values are weights of the histories that are scored.
+
+    `partial_fit` keeps a bounded number of earlier interactions, about a million. Where there are more, it keeps the
+    histories of a random sample of the earlier users.
+
+    A training step computes two products with the sparse matrix per layer, and as many for the gradient. Where the
+    convolution is linear and F enters by a linear map W, propagation and map commute,
+    mean((AᵀA)^l F W) = mean((AᵀA)^l F) W. Therefore F is propagated once, before training. The softmax over all items
+    takes n_users · n_items · embedding_dim operations per epoch, in blocks of bounded memory; for large catalogs it is
+    computed in bfloat16 where the processor has it. The fit raises an error where the machine has less memory than
+    training needs.
+
+    On a CPU, fits with the same number of threads give the same bits. Callbacks of scikit-learn receive each epoch: a
+    ``ProgressBar``, or with `early_stopping` a ``ScoringMonitor``, which scores the held-out interactions.
+
+    References
+    ----------
+    .. [1] X. He et al., "LightGCN: Simplifying and powering graph convolution network for recommendation", SIGIR 2020.
+    .. [2] P. Veličković et al., "Graph attention networks", ICLR 2018, here without weight matrices.
+    .. [3] S. Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
+    .. [4] J. Yu et al., "XSimGCL: Towards extremely simple graph contrastive learning for recommendation", TKDE 2023.
+    .. [5] L. Sheng et al., "Language representations can be what recommenders need", ICLR 2025.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgnnrec import GNNRecommender
+    >>> X = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]])
+    >>> rec = GNNRecommender(embedding_dim=8, n_recommendations=1).fit(X)
+    >>> rec.predict([[1, 0, 0, 0], [0, 0, 0, 1]])
+    array([[1],
+           [2]])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseRecommender._parameter_constraints,
+        "conv": [StrOptions({"lightgcn", "attention"})],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "keep_input": ["boolean"],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "item_features": [StrOptions({"linear", "mlp"}), None],
+        "id_embedding": ["boolean"],
+        "loss": [StrOptions({"softmax", "bpr"})],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "n_negatives": [Interval(Integral, 1, None, closed="left"), None],
+        "popularity_exponent": [Interval(Real, 0, None, closed="left")],
+        "negative_exponent": [Interval(Real, 0, None, closed="left")],
+        "contrast_weight": [Interval(Real, 0, None, closed="left")],
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "solver": [StrOptions({"adam", "adamw"})],
+        "alpha": [Interval(Real, 0, LARGEST_STEP, closed="both")],
+        "learning_rate_init": [Interval(Real, 0, LARGEST_STEP, closed="right")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "backend": [StrOptions({"auto", "torch", "dgl"})],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "random_state": ["random_state"],
+    }
+
+    _how_to_use_items: ClassVar[str] = "item_features='linear' or 'mlp'"
+
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+
+    def __init__(
+        self,
+        embedding_dim: int = 256,
+        *,
+        conv: str = "lightgcn",
+        n_layers: int = 1,
+        keep_input: bool = False,
+        item_features: str | None = "linear",
+        id_embedding: bool = True,
+        loss: str = "softmax",
+        temperature: float = 0.08,
+        n_negatives: int | None = None,
+        popularity_exponent: float = 0.4,
+        negative_exponent: float = 0.0,
+        contrast_weight: float = 0.0,
+        noise: float = 0.2,
+        solver: str = "adam",
+        alpha: float = 0.0,
+        learning_rate_init: float = 0.005,
+        batch_size: int = 16384,
+        max_iter: int = 50,
+        tol: float = 1e-4,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        warm_start: bool = False,
+        n_recommendations: int = 10,
+        catalog: ItemCatalog | None = None,
+        item_encoder: Any = None,
+        memory: Any = None,
+        device: str = "auto",
+        backend: str = "auto",
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        random_state: Any = 0,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.conv = conv
+        self.n_layers = n_layers
+        self.keep_input = keep_input
+        self.item_features = item_features
+        self.id_embedding = id_embedding
+        self.loss = loss
+        self.temperature = temperature
+        self.n_negatives = n_negatives
+        self.popularity_exponent = popularity_exponent
+        self.negative_exponent = negative_exponent
+        self.contrast_weight = contrast_weight
+        self.noise = noise
+        self.solver = solver
+        self.alpha = alpha
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.n_recommendations = n_recommendations
+        self.catalog = catalog
+        self.item_encoder = item_encoder
+        self.memory = memory
+        self.device = device
+        self.backend = backend
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one epoch on further users, on the graph of these users and of earlier ones.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories of further users, with the items of the fit. A user of an earlier call counts as a further
+            user. The first call is a fit of one epoch.
+        y : Ignored
+            Not used.
+
+        Returns
+        -------
+        self : object
+            The fitted recommender.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `X` differ from those of the fit.
+        """
+        task = self._init_callback_context(max_subtasks=1)
+        task.call_on_fit_task_begin(estimator=self)
+        is_first = not hasattr(self, "n_iter_")
+        with new_state(self, keep=not is_first) as fresh:
+            if is_first:
+                fresh._learn(X, previous=self, max_iter=1)
+            else:
+                fresh._learn_further(binarize(fresh._check_histories(X)), previous=self)
+            task.call_on_fit_task_end(estimator=fresh)
+        return self
+
+    @available_if(_attends)
+    def attention(self, X: Any) -> sparse.csr_array:
+        """Return the attention of each user to each item of the history.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories of the users.
+
+        Returns
+        -------
+        attention : csr_array of shape (n_users, n_items), float32
+            The mean of the attention weights over the layers. Rows with a history sum to 1.
+        """
+        X = self._check_histories(X)
+        if not isinstance(self._factors_, AttentionFactors):
+            raise ValueError("attention requires a fit with conv='attention'; conv was set after the fit.")
+        return self._factors_.attention(X)
+
+    def _max_epochs(self) -> int:
+        return self.max_iter
+
+    def _uses_items(self) -> bool:
+        return self.item_features is not None
+
+    def _fit_interactions(
+        self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, max_iter: int | None = None
+    ) -> None:
+        start = None
+        if self.warm_start and hasattr(previous, "n_iter_"):
+            from skgnnrec.recommenders.gnn._model import match_items
+
+            places = np.arange(X.shape[1])
+            if "embedding" in previous._parameters_:
+                places = match_items(previous._vocabulary_, self._vocabulary_, previous.n_features_in_, X.shape[1])
+            start = previous._parameters_, places
+        self._train(X, vectors, previous, max_iter=self.max_iter if max_iter is None else max_iter, start=start)
+
+    def _learn_further(self, further: sparse.csr_array, previous: Any) -> None:
+        """Train for one epoch on further users, on the graph of these users and of the replayed ones."""
+        losses, scores, n_replayed = self.loss_curve_, self.validation_scores_, self._replay_.shape[0]
+        start = self._parameters_, np.arange(self.n_features_in_)
+        X = sparse.vstack([self._replay_, further], format="csr")
+        self._item_counts_ = self._item_counts_ + count_users(further)
+        self._train(X, self.item_vectors_, previous, max_iter=1, start=start, first_row=n_replayed)
+        self.loss_curve_ = losses + self.loss_curve_
+        self.validation_scores_ = scores + self.validation_scores_
+        self.n_iter_ = len(self.loss_curve_)
+        self._scorer_ = self._with_fallback(self._scorer())
+
+    def _train(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, **options: Any) -> None:
+        """Train and set the fitted attributes."""
+        from skgnnrec.recommenders.gnn._training import train_on_graph
+
+        if vectors is None and not self.id_embedding:
+            given = "None" if self.catalog is None else "ItemCatalog(...)"
+            raise ValueError(
+                f"id_embedding=False requires catalog=ItemCatalog(...) and {self._how_to_use_items}, got "
+                f"catalog={given} and item_features={self.item_features!r}."
+            )
+        self.__dict__.update(train_on_graph(self, X, vectors, self._item_counts_, previous, **options))
+
+    def _scorer(self) -> Scorer:
+        return score_with_bias(self._factors_, self.item_bias_)
+
+    def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
+        import torch
+
+        from skgnnrec.recommenders.gnn._model import ItemInputs
+
+        with torch_settings(), torch.no_grad():
+            inputs = ItemInputs(self._parameters_, None, np.zeros(0, dtype=bool), torch.device("cpu"))
+            items = comparable(inputs.mapped(torch.tensor(vectors)).numpy(), self._factors_.is_cosine)
+        bias = np.full(len(items), self._new_item_bias_, dtype=np.float32)
+        return score_with_bias(replace(self._factors_, items=items), bias)
+
+    def _embed(self, X: sparse.csr_array) -> np.ndarray:
+        return self._factors_.embed(X)

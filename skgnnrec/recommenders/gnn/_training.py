@@ -1,0 +1,221 @@
+"""The training of `GNNRecommender`: from interactions and item vectors to the attributes of a fitted recommender."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils import check_random_state
+
+from skgnnrec._device import resolve_device, torch_settings
+from skgnnrec._memory import check_memory
+from skgnnrec.exceptions import NonFiniteLossError
+from skgnnrec.graph import count_users, item_degrees, message_passing, normalized_history
+from skgnnrec.interactions import hold_out_share_of_users
+from skgnnrec.recommenders._base import SCORE_TEST_SIZE
+from skgnnrec.recommenders.gnn._learner import RankingLearner, Validation
+from skgnnrec.recommenders.gnn._model import (
+    Arrays,
+    GraphEncoder,
+    ItemInputs,
+    continue_from,
+    initial_parameters,
+    parameter_shapes,
+)
+from skgnnrec.recommenders.gnn._scorer import graph_factors, popularity_bias, score_with_bias
+from skgnnrec.training import Checkpoint, open_checkpoint, train_estimator
+
+__all__ = ["train_on_graph"]
+
+# Parameters of the network and of the learner, which defines a training step.
+NETWORK = ("conv", "n_layers", "keep_input")
+LEARNING = (
+    "loss", "batch_size", "temperature", "n_negatives", "popularity_exponent", "negative_exponent", "contrast_weight",
+    "noise",
+)  # fmt: skip
+# Parameters that do not change the state after a given number of epochs. The state depends on the catalog only by the
+# item vectors, which identify a checkpoint themselves.
+NOT_IDENTIFYING = {
+    "max_iter", "tol", "n_iter_no_change", "warm_start", "catalog", "item_encoder", "memory", "device", "backend",
+    "checkpoint_dir", "random_state",
+}  # fmt: skip
+REPLAYED = 1 << 20  # interactions of earlier users that a further training keeps in the graph
+LARGEST_ENTRY = 1e15  # of an embedding whose products are finite in float32
+
+
+def train_on_graph(
+    recommender: Any,
+    X: sparse.csr_array,
+    vectors: np.ndarray | None,
+    item_counts: np.ndarray,
+    previous: Any,
+    *,
+    max_iter: int,
+    start: tuple[Arrays, np.ndarray] | None = None,
+    first_row: int = 0,
+) -> dict[str, Any]:
+    """Train on the rows of X from `first_row` on, on the graph of all rows, and return the fitted attributes.
+
+    `item_counts` (n_items,) holds the number of all users of each item, also of earlier ones that are not in X. `start`
+    holds the parameters to continue from and the positions of the items among them; `previous` is the recommender that
+    callbacks know.
+    """
+    seed = int(check_random_state(recommender.random_state).randint(np.iinfo(np.int32).max))
+    train, held_out = X, sparse.csr_array(X.shape, dtype=np.float32)
+    if recommender.early_stopping:
+        share = recommender.validation_fraction
+        train, held_out = hold_out_share_of_users(X, share, SCORE_TEST_SIZE, seed, first_row)
+    with torch_settings():
+        device = resolve_device(recommender.device)
+        parameters = initial_parameters(check_shapes(recommender, X, vectors, device), seed)
+        has_users = count_users(train) > 0
+        if start is not None:
+            parameters = continue_from(*start, parameters)
+            has_users = item_counts > 0  # also where no user in X has the item
+        encoder = build_encoder(recommender, train, has_users, vectors, parameters, device)
+        learner = build_learner(recommender, encoder, train, held_out, first_row, seed)
+        users = np.flatnonzero(np.diff(held_out.indptr))
+        progress = train_estimator(
+            recommender,
+            learner,
+            max_iter=max_iter,
+            checkpoint=checkpoint_of(recommender, learner, train, first_row, seed),
+            reconstruct=lambda: _reconstruct(recommender, encoder, train),
+            held_out=(train[users], held_out[users]) if len(users) else (None, None),
+            original=previous,
+        )
+        # After training, the held-out interactions are part of the graph.
+        encoder = build_encoder(recommender, X, item_counts > 0, vectors, encoder.inputs.arrays(), device)
+        return {
+            **fitted_attributes(recommender, encoder, X, item_counts),
+            "_replay_": sample_histories(X, REPLAYED, seed),
+            "loss_curve_": progress.losses,
+            "validation_scores_": progress.scores,
+            "n_iter_": len(progress.losses),
+        }
+
+
+def check_shapes(
+    recommender: Any, X: sparse.csr_array, vectors: np.ndarray | None, device: torch.device
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the parameters, or raise MemoryLimitError if the machine cannot hold the training."""
+    n_dimensions, dim = None if vectors is None else vectors.shape[1], int(recommender.embedding_dim)
+    shapes = parameter_shapes(X.shape[1], n_dimensions, dim, recommender.item_features, recommender.id_embedding)
+    if device.type == "cpu":  # elsewhere torch raises an error of its own
+        check_memory(
+            training_bytes(recommender, X, sum(map(math.prod, shapes.values()))),
+            f"Training {type(recommender).__name__} on {X.shape[0]} users and {X.shape[1]} items with "
+            f"embedding_dim={dim}",
+            "Lower embedding_dim, n_layers, batch_size or n_negatives.",
+        )
+    return shapes
+
+
+def training_bytes(recommender: Any, X: sparse.csr_array, n_parameters: int) -> int:
+    """Return a lower bound of the memory that training takes."""
+    n_users, n_items = X.shape
+    n_layers, dim = int(recommender.n_layers) + 1, int(recommender.embedding_dim)
+    keeps_users = recommender.conv == "attention" or recommender.contrast_weight > 0
+    n_nodes = n_layers * n_items + (n_layers if keeps_users else 1) * n_users
+    n_batch, n_negatives = min(int(recommender.batch_size), X.nnz), int(recommender.n_negatives or 0)
+    if recommender.loss == "bpr":
+        n_negatives = n_batch * max(1, n_negatives)
+    # A parameter has a gradient and two moments; the graph keeps its edges in two orders.
+    return 16 * n_parameters + 4 * dim * (n_nodes + 2 * n_batch + n_negatives) + 40 * X.nnz
+
+
+def build_encoder(
+    recommender: Any,
+    X: sparse.csr_array,
+    has_users: np.ndarray,
+    vectors: np.ndarray | None,
+    parameters: Arrays,
+    device: torch.device,
+) -> GraphEncoder:
+    """Return the network on the graph of X."""
+    degrees = item_degrees(X)
+    graph = message_passing(normalized_history(X, degrees), backend=recommender.backend, device=device)
+    inputs = ItemInputs(parameters, vectors, has_users, device)
+    return GraphEncoder(graph, inputs, degrees > 0, **_settings(recommender, NETWORK))
+
+
+def build_learner(
+    recommender: Any,
+    encoder: GraphEncoder,
+    X: sparse.csr_array,
+    held_out: sparse.csr_array,
+    first_row: int,
+    seed: int,
+) -> RankingLearner:
+    """Return the learner of X, with the held-out interactions as validation."""
+    history = normalized_history(X, item_degrees(X))
+    rows = np.flatnonzero(np.diff(held_out.indptr))
+    validation = Validation(history[rows], rows, held_out[rows], recommender.n_recommendations) if len(rows) else None
+    settings = _settings(recommender, LEARNING)
+    return RankingLearner(encoder, history, first_row=first_row, seed=seed, validation=validation, **settings)
+
+
+def checkpoint_of(
+    recommender: Any, learner: RankingLearner, X: sparse.csr_array, first_row: int, seed: int
+) -> Checkpoint | None:
+    """Return the checkpoint of a training, None without `checkpoint_dir`."""
+    settings = {
+        name: value for name, value in recommender.get_params(deep=False).items() if name not in NOT_IDENTIFYING
+    }
+    identity = (seed, settings, first_row, X.indptr, X.indices, list(learner.encoder.inputs.state()))
+    return open_checkpoint(recommender.checkpoint_dir, recommender.random_state, identity)
+
+
+def fitted_attributes(
+    recommender: Any, encoder: GraphEncoder, X: sparse.csr_array, item_counts: np.ndarray
+) -> dict[str, Any]:
+    """Return the fitted attributes that scores are computed from."""
+    with torch.no_grad():
+        embeddings = encoder.propagate()
+        layers = None if embeddings.layers is None else [layer.cpu().numpy() for layer in embeddings.layers[1]]
+        items = embeddings.items.cpu().numpy()
+    _check_size([items, *(layers or [])])
+    is_cosine, exponent = recommender.loss == "softmax", recommender.popularity_exponent
+    bias, new_item_bias = popularity_bias(item_counts, exponent if is_cosine else 0.0, recommender.temperature)
+    factors = graph_factors(items, layers, item_degrees(X), is_cosine=is_cosine, keep_input=recommender.keep_input)
+    return {
+        "item_embedding_": factors.items,
+        "item_bias_": bias,
+        "_new_item_bias_": new_item_bias,
+        "_factors_": factors,
+        "_parameters_": encoder.inputs.arrays(),
+    }
+
+
+def sample_histories(X: sparse.csr_array, n_interactions: int, seed: int) -> sparse.csr_array:
+    """Return the non-empty rows of X, or a random sample of them with about `n_interactions` entries if X has more."""
+    rows = np.flatnonzero(np.diff(X.indptr))
+    if X.nnz > n_interactions:
+        order = np.random.default_rng(seed).permutation(rows)
+        n_rows = int(np.searchsorted(np.cumsum(np.diff(X.indptr)[order]), n_interactions))
+        rows = np.sort(order[: max(1, n_rows)])
+    return X[rows]
+
+
+def _reconstruct(recommender: Any, encoder: GraphEncoder, X: sparse.csr_array) -> dict[str, Any]:
+    """Return the fitted attributes for the current parameters, for callbacks."""
+    attributes = fitted_attributes(recommender, encoder, X, count_users(X))
+    scorer = score_with_bias(attributes["_factors_"], attributes["item_bias_"])
+    return {**attributes, "_scorer_": recommender._with_fallback(scorer)}
+
+
+def _settings(recommender: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(recommender, name) for name in names}
+
+
+def _check_size(embeddings: list[np.ndarray]) -> None:
+    """Raise NonFiniteLossError if products of embeddings could overflow: the last step is followed by no loss."""
+    with np.errstate(invalid="ignore"):
+        largest = np.max([np.abs(part).max(initial=0.0) for part in embeddings])
+    if not largest <= LARGEST_ENTRY:  # also where it is NaN
+        raise NonFiniteLossError(
+            f"The embeddings have entries up to {largest:.3g}: training has diverged. Lower learning_rate_init."
+        )
