@@ -14,12 +14,14 @@ HERE = Path(__file__).parent
 SETTINGS = HERE / "settings.json"
 CACHE = HERE / ".cache"
 
+# The elementwise power alone: Turbo-CF.
+ELEMENTWISE = {"n_components": 0, "popularity_exponent": 0.0}
 ALPHAREC = {"item_features": "mlp", "id_embedding": False, "keep_input": True, "temperature": 0.15, "n_negatives": 256}
 # name: (class, fixed parameters, uses texts, uses the chosen settings)
 MODELS = {
     "popularity": (PopularityRecommender, {}, False, False),
     "filter, defaults": (GraphFilterRecommender, {}, False, False),
-    "filter, no low-pass": (GraphFilterRecommender, {"low_pass_weight": 0.0}, False, True),
+    "filter, elementwise": (GraphFilterRecommender, ELEMENTWISE, False, True),
     "filter": (GraphFilterRecommender, {}, False, True),
     "filter + text, defaults": (GraphFilterRecommender, {}, True, False),
     "filter + text": (GraphFilterRecommender, {}, True, True),

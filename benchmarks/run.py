@@ -30,8 +30,8 @@ from skgnnrec.recommenders import BaseRecommender
 HERE = Path(__file__).parent
 RANK = {"gowalla": 20}
 ROWS = {
-    "gowalla": ["popularity", "filter, defaults", "filter, no low-pass", "filter", "gnn, defaults"],
-    "beauty": [name for name in MODELS if name not in ("filter, defaults", "filter, no low-pass")],
+    "gowalla": ["popularity", "filter, defaults", "filter, elementwise", "filter", "gnn, defaults"],
+    "beauty": [name for name in MODELS if name not in ("filter, defaults", "filter, elementwise")],
     "online_retail": list(MODELS),
     "movietweetings": list(MODELS),
 }

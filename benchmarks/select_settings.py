@@ -22,35 +22,29 @@ N_USERS = {"gowalla": 10_000}  # in the sample; 4,000 for other tasks
 DECAYS = [0.55, 0.65, 0.75, 0.85, 0.95]
 RANK = {"gowalla": 20}  # the k of NDCG@k; 10 for other tasks
 FILTER_GRID = {
-    "degree_exponent": [0.4, 0.5, 0.6],
-    "sharpness": [0.5, 0.7, 1.0],
-    "low_pass_weight": [0.05, 0.1, 0.2, 0.4],
-    "n_components": [64, 128, 256, 448],
+    "popularity_exponent": [0.1, 0.25, 0.4],
+    "alpha": [0.1, 0.3, 1.0],
+    "low_pass_weight": [0.3, 1.0, 2.0],
 }
-TEXT_GRID = {"content_weight": [0.1, 0.3, 1.0, 3.0], "n_neighbors": [10, 20, 50]}
-RIDGE_GRID = {"alpha": [1.0, 3.0, 10.0, 25.0]}
-RIDGE_TEXT_GRID = {"content_weight": [0.3, 1.0, 3.0, 8.0]}
+TEXT_GRID = {"content_weight": [0.03, 0.1, 0.3, 1.0]}
+RIDGE_GRID = {"alpha": [3.0, 10.0, 25.0], "user_exponent": [0.0, 0.5], "item_exponent": [-0.1, 0.0, 0.1]}
+RIDGE_TEXT_GRID = {"content_weight": [1.0, 3.0, 8.0], "gamma": [0.0, 0.5, 1.0]}
 GRIDS = {
-    "filter, no low-pass": {name: FILTER_GRID[name] for name in ("degree_exponent", "sharpness")},
+    "filter, elementwise": {"degree_exponent": [0.4, 0.5, 0.6], "sharpness": [0.5, 0.7, 1.0]},
     "filter": FILTER_GRID,
-    "filter + text": {**FILTER_GRID, **TEXT_GRID},
+    "filter + text": {**TEXT_GRID, **FILTER_GRID},
     "ridge": RIDGE_GRID,
-    "ridge + text": {**RIDGE_GRID, **RIDGE_TEXT_GRID},
+    "ridge + text": {**RIDGE_TEXT_GRID, **RIDGE_GRID},
 }
-
-
-# Gowalla has more items and no texts: more components, which are searched first.
-LARGE_GRIDS = {
-    "filter, no low-pass": GRIDS["filter, no low-pass"],
-    "filter": {"n_components": [256, 448, 640], **{k: v for k, v in FILTER_GRID.items() if k != "n_components"}},
-}
+# Gowalla has no texts, and more items than a ridge takes.
+GRIDS_OF = {"gowalla": {name: GRIDS[name] for name in ("filter, elementwise", "filter")}}
 
 
 def select(task_name: str) -> dict[str, dict[str, Any]]:
     """Return the selected settings of each model for a task."""
     task = TASKS[task_name]("validation")
     chosen = {}
-    for model_name, grid in (LARGE_GRIDS if task_name == "gowalla" else GRIDS).items():
+    for model_name, grid in GRIDS_OF.get(task_name, GRIDS).items():
         _, fixed, with_text, _ = MODELS[model_name]
         items = {"catalog": ItemCatalog(embed(task_name, task))} if with_text else {}
         model = MODELS[model_name][0](**fixed, **items)

@@ -52,7 +52,7 @@ KINDS = {
         "skrecsys EASE": _skrecsys("EASE"),
     },
     "neighbours of items: all that share a user; 200; 200": {
-        "GraphFilterRecommender, no low-pass": _ours("GraphFilterRecommender", low_pass_weight=0),
+        "GraphFilterRecommender, no spectrum": _ours("GraphFilterRecommender", n_components=0),
         "implicit item-kNN": _implicit("nearest_neighbours.CosineRecommender", K=200),
         "skrecsys item-kNN": _skrecsys("ItemKNNRecommender", n_neighbors=200),
     },

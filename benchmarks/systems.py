@@ -59,11 +59,11 @@ RIDGES = [{"alpha": alpha} for alpha in (10.0, 3.0, 25.0, 60.0)]
 RIDGES_WITH_TEXT = [{"alpha": a, "content_weight": w} for a, w in ((10.0, 3.0), (10.0, 8.0), (25.0, 3.0), (3.0, 1.0))]
 FILTERS = [
     {},
-    {"sharpness": 1.0, "degree_exponent": 0.4},
-    {"low_pass_weight": 0.4, "n_components": 128},
-    {"low_pass_weight": 0.2, "n_components": 448},
+    {"alpha": 0.1, "popularity_exponent": 0.1},
+    {"alpha": 1.0, "popularity_exponent": 0.4},
+    {"alpha": 1.0, "popularity_exponent": 0.4, "low_pass_weight": 2.0},
 ]
-FILTERS_WITH_TEXT = [{}, {"sharpness": 1.0}, {"content_weight": 1.0}, {"low_pass_weight": 0.4, "n_components": 128}]
+FILTERS_WITH_TEXT = [{}, {"content_weight": 0.3}, {"content_weight": 0.03}, {"alpha": 1.0, "popularity_exponent": 0.4}]
 
 SYSTEMS: dict[str, System] = {
     "popularity": _ours("PopularityRecommender"),

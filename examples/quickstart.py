@@ -31,7 +31,7 @@ from skgnnrec.metrics import catalog_coverage, ranking_metrics, recall_at_k
 from skgnnrec.text import TextEmbedder
 
 NEW = "recall@10, new products"
-GRID = {"rank_decay": [0.75, 1.0], "recommender__content_weight": [0.15, 0.3]}
+GRID = {"rank_decay": [0.75, 1.0], "recommender__content_weight": [0.05, 0.1]}
 # Colours of Okabe and Ito, which colour-blind readers can distinguish.
 GREY, ORANGE, BLUE = "#999999", "#E69F00", "#0072B2"
 

@@ -1,18 +1,32 @@
-"""The co-occurrence graph of items: its sharpened weights and its low-pass part."""
+"""The co-occurrence graph of items: its normalised weights, its spectrum, and the response of a filter on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from skgnnrec._memory import check_memory
-from skgnnrec.graph._degrees import inverse_power, item_degrees, rescale
-from skgnnrec.graph._statistics import Statistics
+from skgnnrec.graph._degrees import inverse_power, rescale
+from skgnnrec.graph._statistics import Statistics, count_users
 
-__all__ = ["low_pass_factors", "sharpened_cooccurrence"]
+__all__ = ["Spectrum", "ridge_response", "sharpened_cooccurrence", "spectrum_of", "tail_slope"]
 
 RANK_TOLERANCE = 1e-5  # of the largest singular value; float32 leaves about 1e-6 beyond the rank of the matrix
 OVERSAMPLES = 20
 FACTOR_BYTES = 16  # for each entry of a factor: measured peak of the decomposition in float32
+TAIL_POINTS = 200  # at which the response of the tail is fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The leading singular values and right singular vectors of N = D_u^{-a} X D_i^{a-1}."""
+
+    values: np.ndarray  # squares of the singular values over the largest one, float64, descending
+    vectors: np.ndarray  # V, (n_items, n_components), float32
+    largest: float  # the square of the largest singular value
 
 
 @np.errstate(under="ignore")
@@ -27,32 +41,41 @@ def sharpened_cooccurrence(statistics: Statistics, sharpness: float) -> sparse.c
     data *= np.float32(statistics.unit)
     data *= np.repeat(scale, np.diff(C.indptr))
     data *= scale[C.indices]
-    np.power(data, np.float32(sharpness), out=data)
+    if sharpness != 1:
+        np.power(data, np.float32(sharpness), out=data)
     return sparse.csr_array((data, C.indices, C.indptr), shape=C.shape)
 
 
 @np.errstate(under="ignore")
-def low_pass_factors(X: sparse.csr_array, n_components: int, random_state: object) -> tuple[np.ndarray, np.ndarray]:
-    """Return the factors D_i^{-1/2} V and D_i^{1/2} V of the low-pass part, (n_items, n_components), float32.
+def spectrum_of(X: sparse.csr_array, degree_exponent: float, n_components: int, random_state: object) -> Spectrum:
+    """Return the leading part of the spectrum of N = D_u^{-a} X D_i^{a-1}.
 
-    V holds the leading right singular vectors of D_u^{-1/2} X D_i^{-1/2}: GF-CF (Shen et al., CIKM 2021). They are
-    computed from X: the co-occurrence XᵀX has the same eigenvectors, but many times the entries.
+    It is computed from X: the co-occurrence NᵀN has the same vectors, but many times the entries.
     """
     if n_components == 0:
-        return np.empty((X.shape[1], 0), dtype=np.float32), np.empty((X.shape[1], 0), dtype=np.float32)
+        return Spectrum(np.zeros(0), np.zeros((X.shape[1], 0), dtype=np.float32), 1.0)
     check_memory(
         FACTOR_BYTES * sum(X.shape) * (n_components + OVERSAMPLES),
         f"The low-pass part with {n_components} components of {X.shape[0]} users and {X.shape[1]} items",
         "Lower n_components.",
     )
-    degrees = item_degrees(X)
-    scale = inverse_power(degrees, 0.5)
-    smoothed = rescale(X, inverse_power(np.diff(X.indptr), 0.5), scale)
-    _, strength, Vt = randomized_svd(
-        smoothed, n_components, n_oversamples=OVERSAMPLES, n_iter=2, random_state=random_state
+    N = rescale(
+        X, inverse_power(np.diff(X.indptr), degree_exponent), inverse_power(count_users(X), 1.0 - degree_exponent)
     )
+    _, strength, Vt = randomized_svd(N, n_components, n_oversamples=OVERSAMPLES, n_iter=2, random_state=random_state)
     # Beyond the rank of X the vectors are rounding errors, which differ between machines.
     Vt[strength <= strength[0] * RANK_TOLERANCE] = 0.0
-    left = np.ascontiguousarray((scale[:, None] * Vt.T).astype(np.float32))
-    right = np.ascontiguousarray((Vt * np.sqrt(degrees)).T.astype(np.float32))
-    return left, right
+    squares = strength.astype(np.float64) ** 2
+    largest = float(squares[0]) or 1.0
+    return Spectrum(squares / largest, np.ascontiguousarray(Vt.T, dtype=np.float32), largest)
+
+
+def ridge_response(values: np.ndarray, alpha: float) -> np.ndarray:
+    """Return σ² / (σ² + alpha), the share of each component that a ridge regression keeps."""
+    return values / (values + alpha)
+
+
+def tail_slope(last: float, alpha: float) -> float:
+    """Return the slope of the line through zero that is nearest to the response between 0 and `last`."""
+    points = last * np.arange(1, TAIL_POINTS + 1) / TAIL_POINTS
+    return float(points @ ridge_response(points, alpha) / (points @ points)) if last > 0 else 1.0 / alpha

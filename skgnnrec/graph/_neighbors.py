@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from skgnnrec._memory import check_memory
 from skgnnrec.graph._degrees import inverse_power, rescale
 
-__all__ = ["SimilarityGraph"]
+__all__ = ["SimilarityGraph", "nearest_items"]
 
 NOISE = 1e-6  # a smaller cosine of float32 vectors may be a rounding error; alone in its row it would get full weight
 EDGE_BYTES = 56  # for each edge: measured peak of the search and of the sparse arrays made from it
@@ -40,11 +40,20 @@ class SimilarityGraph:
         scale = inverse_power(symmetric.sum(axis=1), 0.5)
         return cls(vectors, n_neighbors, rescale(symmetric, scale, scale), scale)
 
-    def join(self, vectors: np.ndarray) -> sparse.csr_array:
-        """Return the edges from the items to new ones by the same rule, (n_items, n_new), float32."""
-        similarities = _similarities(vectors, self.vectors, self.n_neighbors)
-        own_scale = inverse_power(similarities.sum(axis=1), 0.5)
-        return rescale(similarities, own_scale, self.scale).T.tocsr()
+
+def nearest_items(
+    fitted: np.ndarray, is_known: np.ndarray, new: np.ndarray, n_neighbors: int, power: float
+) -> sparse.csr_array:
+    """Return the weights of the nearest known items of each new item, (n_fitted, n_new), float32.
+
+    The weights of a new item are cosines to a power, divided by their sum.
+    """
+    known = np.flatnonzero(is_known & fitted.any(axis=1))  # a zero vector would be nearer than one at 61 degrees
+    similarities = _similarities(new, fitted[known], n_neighbors)
+    similarities.data **= np.float32(power)
+    similarities = rescale(similarities, inverse_power(similarities.sum(axis=1), 1.0), np.ones(len(known)))
+    shape = (len(new), len(fitted))
+    return sparse.csr_array((similarities.data, known[similarities.indices], similarities.indptr), shape).T.tocsr()
 
 
 def _similarities(vectors: np.ndarray, fitted: np.ndarray, n_neighbors: int) -> sparse.csr_array:
@@ -55,7 +64,7 @@ def _similarities(vectors: np.ndarray, fitted: np.ndarray, n_neighbors: int) -> 
         f"The graph of {n_neighbors} neighbours of each of {len(vectors)} items",
         "Lower n_neighbors.",
     )
-    if not len(vectors):
+    if not len(vectors) or not len(fitted):
         return sparse.csr_array(shape, dtype=np.float32)
     index = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(fitted)
     distances, neighbors = index.kneighbors(vectors)

@@ -89,5 +89,6 @@ def _cooccurrence(X: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:
     bounds = np.unique([0, *cuts, X.shape[1]])
     blocks = [by_item[start:stop] for start, stop in itertools.pairwise(bounds)]
     product = sparse.vstack(map_in_threads(lambda rows: rows @ ones, blocks), format="csr")
-    product.sort_indices()  # else the order of sums over its rows depends on the blocks
-    return sparse.csr_array(product)
+    # The product is symmetric, and its transpose has sorted indices: else the order of sums depends on the blocks.
+    ordered = product.tocsc()
+    return sparse.csr_array((ordered.data, ordered.indices, ordered.indptr), shape=product.shape)

@@ -114,7 +114,8 @@ def _kinds(X: Any) -> dict[Hashable, str]:
     """Return the kind of the dtype of each column of a frame, or of an array under the label None."""
     if isinstance(X, pd.DataFrame):
         return {label: getattr(dtype, "kind", "O") for label, dtype in zip(X.columns, X.dtypes, strict=True)}
-    frame = nw.from_native(X, pass_through=True)
+    # The search of narwhals takes as long as the recommendations to a user.
+    frame = X if sparse.issparse(X) or isinstance(X, np.ndarray) else nw.from_native(X, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         return {label: "M" if dtype.is_temporal() else "f" for label, dtype in frame.schema.items()}
     return {None: getattr(getattr(X, "dtype", None), "kind", "O")}

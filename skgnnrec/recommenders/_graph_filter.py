@@ -10,45 +10,75 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import SimilarityGraph, Statistics, low_pass_factors, sharpened_cooccurrence
+from skgnnrec.graph import (
+    SimilarityGraph,
+    Spectrum,
+    Statistics,
+    rescale,
+    ridge_response,
+    sharpened_cooccurrence,
+    spectrum_of,
+    tail_slope,
+)
 from skgnnrec.ranking import LowRank, Scorer, SparseWeights, Sum, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._new_items import ItemsByContent
 
 __all__ = ["GraphFilterRecommender"]
 
 
 class GraphFilterRecommender(BaseRecommender):
-    """Filter the history of a user on the graph of interactions and of item content.
+    r"""Filter the history of a user on the graph of interactions and of item content.
 
-    With the binary interactions X, the degrees D and N = D_u^{-a} X D_i^{a-1}, the scores of a history x are x W,
+    With the binary interactions X and the degrees D, the normalised interactions :math:`N = D_u^{-a} X D_i^{a-1}` have
+    the singular values σ, of which the largest is set to 1. The filter multiplies the part of a history along each
+    right singular vector by its response
 
-        W = (NᵀN)^{∘s} + α D_i^{-1/2} V Vᵀ D_i^{1/2} + β K.
+    .. math:: h(\sigma^2) = \frac{\sigma^2}{\sigma^2 + \alpha} + \text{low-pass term},
 
-    The first part counts shared users, with an elementwise power (Turbo-CF [1]_). The second part keeps the smooth
-    signals: V holds the leading right singular vectors of D_u^{-1/2} X D_i^{-1/2} (GF-CF [2]_). The third part, K, is
-    the symmetric normalised graph of the nearest neighbours of each item by its content. It reaches items without
-    interactions and items outside the catalog. W is never a dense matrix: memory is that of the pairs of items that
-    share a user, plus n_items · n_components.
+    which is the response of a ridge regression: smooth signals, shared by many users, pass; noise does not. The
+    leading `n_components` singular vectors V have this response exactly, the others the line :math:`c \sigma^2` that is
+    nearest to it, for which the co-occurrence counts :math:`P = N^T N` suffice. The scores of a history x are x W,
 
-    Presets: GF-CF is ``degree_exponent=0.5, sharpness=1, n_components=256``; Turbo-CF is ``low_pass_weight=0``;
-    ``content_weight=0`` does not use the content.
+    .. math:: W = D_i^{-b} \left(c P^{\circ s} + V \, \mathrm{diag}(h(\sigma^2) - c \sigma^2) \, V^T\right) D_i^{b}
+                  + \beta K.
+
+    The exponent b raises the scores of popular items. K is the symmetric normalised graph of the nearest neighbours of
+    each item by its content. W is never a dense matrix: memory is that of the pairs of items that share a user, plus
+    n_items · n_components.
+
+    Items without interactions, new ones and those of the catalog, have the weights of their nearest items by content:
+    the mean of the weights of the 20 nearest, in proportion to the fourth power of the cosine. A neighbour in the
+    history counts itself too. `new_item_scale` multiplies the scores of new items, so that they neither vanish among
+    the others nor displace them.
+
+    The filter generalises GF-CF [1]_ (a linear response and an ideal low-pass), Turbo-CF [2]_ (the elementwise power s
+    in the place of the spectrum) and ChebyCF [3]_ (a polynomial response and the exponent b).
 
     Parameters
     ----------
+    alpha : float, default=0.3
+        The value of σ² at which the response is one half. Small values keep more of the weak signals. Positive.
+    low_pass_weight : float, default=1.5
+        The low-pass term of the leading components, relative to their smallest response: with 1, that response is
+        doubled. Non-negative.
+    popularity_exponent : float, default=0.3
+        The exponent b: the larger it is, the more popular the recommended items. Between -1 and 1.
     degree_exponent : float, default=0.5
         The exponent a, between 0 and 1. The larger it is, the less the pairs of an active user count; the exponent of
         popular items is 1 - a.
-    sharpness : float, default=0.7
-        The exponent s. Below 1 it raises the weight of rare co-occurrences, above 1 that of frequent ones. Positive.
-    low_pass_weight : float, default=0.2
-        The weight α, relative to the mean row sum of the first part, so that one value suits data of any size.
-        Non-negative; with 0 there is no decomposition, and no `transform`.
-    n_components : int, default=256
-        The number of singular vectors; at most the number of users and items are used.
-    content_weight : float, default=0.3
-        The weight β, relative to the mean row sum of the first part. Non-negative.
+    sharpness : float, default=1.0
+        The elementwise exponent s of the co-occurrences. Below 1 it raises the weight of rare co-occurrences, above 1
+        that of frequent ones. Positive. Other values than 1 have no exact response.
+    n_components : int, default=512
+        The number of singular vectors; at most a quarter of the number of users and of items is used. With 0 the
+        co-occurrences count alone, and there is no `transform`.
+    content_weight : float, default=0.2
+        The weight β, relative to the mean row sum of the co-occurrences. Non-negative; with 0 the content is not used.
     n_neighbors : int, default=20
-        Neighbours of each item by its content.
+        Neighbours of each item in K.
+    new_item_scale : float, default=1.25
+        Factor of the scores of new items. Positive.
     n_recommendations : int, default=10
         Items per user in `predict` and `score`.
     catalog : ItemCatalog, default=None
@@ -57,18 +87,22 @@ class GraphFilterRecommender(BaseRecommender):
         Turns the data of the catalog into vectors: a `TextEmbedder`, a pipeline of `TfidfVectorizer` and
         `TruncatedSVD`, a `ColumnTransformer`. None takes the data of the catalog as vectors.
     memory : str or object with the joblib.Memory interface, default=None
-        Keeps encoded catalogs, co-occurrence and decompositions between fits. Fits that differ only in the weights of
-        the parts then compute them once.
+        Keeps encoded catalogs, co-occurrence and decompositions between fits. Fits that differ only in the response or
+        in the weights of the parts then compute them once.
     random_state : int, RandomState instance or None, default=0
         Seeds the decomposition.
 
     Attributes
     ----------
     graph_ : csr_array of shape (n_items, n_items), float32
-        The sparse part of W: sharpened co-occurrence plus β K.
+        The sparse part of W: co-occurrences plus β K.
     item_embedding_ : ndarray of shape (n_items, n_components), float32
-        The items in the space of `transform`: the dot product with the embedding of a user is the low-pass part of the
+        The items in the space of `transform`: the dot product with the embedding of a user is the spectral part of the
         score.
+    singular_values_ : ndarray of shape (n_components,), float64
+        The singular values σ, descending from 1.
+    response_ : ndarray of shape (n_components,), float64
+        The response h(σ²) of the leading components.
     item_vectors_ : ndarray of shape (n_items, n_dimensions), float32, or None
         The item vectors, centred and of unit length, where they are used.
     item_ids_ : ndarray of shape (n_items,) or None
@@ -88,9 +122,10 @@ class GraphFilterRecommender(BaseRecommender):
 
     References
     ----------
-    .. [1] J.-D. Park, Y.-M. Shin, W.-Y. Shin, "Turbo-CF: Matrix decomposition-free graph filtering for fast
+    .. [1] Y. Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021.
+    .. [2] J.-D. Park, Y.-M. Shin, W.-Y. Shin, "Turbo-CF: Matrix decomposition-free graph filtering for fast
            recommendation", SIGIR 2024.
-    .. [2] Y. Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021.
+    .. [3] C. Kim et al., "Graph spectral filtering with Chebyshev interpolation for recommendation", SIGIR 2025.
 
     Examples
     --------
@@ -110,36 +145,45 @@ class GraphFilterRecommender(BaseRecommender):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseRecommender._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "popularity_exponent": [Interval(Real, -1, 1, closed="both")],
         "degree_exponent": [Interval(Real, 0, 1, closed="both")],
         "sharpness": [Interval(Real, 0, None, closed="neither")],
         "low_pass_weight": [Interval(Real, 0, None, closed="left")],
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 0, None, closed="left")],
         "content_weight": [Interval(Real, 0, None, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "new_item_scale": [Interval(Real, 0, None, closed="neither")],
         "random_state": ["random_state"],
     }
 
     def __init__(
         self,
         *,
+        alpha: float = 0.3,
+        low_pass_weight: float = 1.5,
+        popularity_exponent: float = 0.3,
         degree_exponent: float = 0.5,
-        sharpness: float = 0.7,
-        low_pass_weight: float = 0.2,
-        n_components: int = 256,
-        content_weight: float = 0.3,
+        sharpness: float = 1.0,
+        n_components: int = 512,
+        content_weight: float = 0.2,
         n_neighbors: int = 20,
+        new_item_scale: float = 1.25,
         n_recommendations: int = 10,
         catalog: ItemCatalog | None = None,
         item_encoder: Any = None,
         memory: Any = None,
         random_state: Any = 0,
     ) -> None:
+        self.alpha = alpha
+        self.popularity_exponent = popularity_exponent
         self.degree_exponent = degree_exponent
         self.sharpness = sharpness
         self.low_pass_weight = low_pass_weight
         self.n_components = n_components
         self.content_weight = content_weight
         self.n_neighbors = n_neighbors
+        self.new_item_scale = new_item_scale
         self.n_recommendations = n_recommendations
         self.catalog = catalog
         self.item_encoder = item_encoder
@@ -150,34 +194,68 @@ class GraphFilterRecommender(BaseRecommender):
         cache = check_cache(self.memory)
         # Hashed once for both caches, and without its values, which are ones.
         key = None if self.memory is None else joblib.hash((X.indices, X.indptr, X.shape))
-        cooccurrence, factors = (cache.cache(part, ignore=["X"]) for part in (_cooccurrence, _low_pass_factors))
-        self.graph_, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
-        n_components = min(self.n_components, *X.shape) if self.low_pass_weight > 0 else 0
-        self._projection_, right = factors(X, key, n_components, self.random_state)
-        # The weight is a float32: with a NumPy float64, the product would be one too.
-        self.item_embedding_ = round_for_exact_sums(
-            np.float32(self.low_pass_weight) * mass * right, n_components, axis=1
-        )
-        self._similarity_: SimilarityGraph | None = None
+        cooccurrence, spectrum = (cache.cache(part, ignore=["X"]) for part in (_cooccurrence, _spectrum))
+        n_components = min(self.n_components, max(1, min(X.shape) // 4))
+        found = spectrum(X, key, self.degree_exponent, n_components, self.random_state)
+        slope = tail_slope(float(found.values[-1:].sum()), self.alpha)
+        graph, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
+        popularity = popularity_scale(self._item_counts_, self.popularity_exponent)
+        scale = np.float32(slope / found.largest)
+        self.graph_ = rescale(graph, scale / popularity, popularity)
+        response = ridge_response(found.values, self.alpha)
+        self.singular_values_ = np.sqrt(found.values)
+        self.response_ = response + self.low_pass_weight * response[-1:]
+        weights = self.response_ - (slope * found.values if self.sharpness == 1 else 0.0)
+        self._projection_ = (found.vectors * weights / popularity[:, None]).astype(np.float32)
+        items = (found.vectors * popularity[:, None]).astype(np.float32)
         if vectors is not None:
-            self._similarity_ = cache.cache(SimilarityGraph.build)(vectors, self.n_neighbors)
-            self._content_scale_ = np.float32(self.content_weight * mass)
-            self.graph_ = self.graph_ + self._content_scale_ * self._similarity_.adjacency
+            similarity = cache.cache(SimilarityGraph.build)(vectors, self.n_neighbors)
+            length = self._mean_column_length(items)
+            self._by_content_ = ItemsByContent(vectors, self._item_counts_ > 0, length, float(self.new_item_scale))
+            self.graph_ = self.graph_ + np.float32(self.content_weight * mass * scale) * similarity.adjacency
+            self.graph_, items = self._with_cold_items(items)
+        self.item_embedding_ = round_for_exact_sums(items, items.shape[1], axis=1)
+
+    def _with_cold_items(self, items: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+        """Return the graph and the factors in which items without interactions consist of shares of others."""
+        cold = self._by_content_.cold
+        n_items = self.graph_.shape[1]
+        place = sparse.csr_array((np.ones(len(cold), np.float32), (np.arange(len(cold)), cold)), (len(cold), n_items))
+        shares, own = (part @ place for part in self._by_content_.of_cold())
+        kept = sparse.diags_array((self._item_counts_ > 0).astype(np.float32), format="csr")
+        mixture = kept + shares
+        return sparse.csr_array(self.graph_ @ mixture + own), mixture.T @ items
+
+    def _mean_column_length(self, V: np.ndarray) -> float:
+        """Return the mean Euclidean length of the columns of W, without content and items without users."""
+        squares = np.asarray(self.graph_.power(2).sum(axis=0), dtype=np.float64)
+        U = self._projection_
+        squares += 2 * np.einsum("id,id->i", self.graph_.T @ U, V, dtype=np.float64)
+        squares += np.einsum("id,de,ie->i", V, U.T @ U, V, dtype=np.float64, optimize=True)
+        lengths = np.sqrt(np.maximum(squares, 0))[self._item_counts_ > 0]
+        return float(lengths.mean()) if len(lengths) else 1.0
 
     def _scorer(self) -> Scorer:
-        cooccurrence = SparseWeights(self.graph_)
-        if not self._n_features_out:
-            return cooccurrence
-        return Sum((cooccurrence, LowRank(self._projection_, self.item_embedding_)))
+        return self._sum_of(self.graph_, self.item_embedding_)
+
+    def _sum_of(self, graph: sparse.csr_array, items: np.ndarray) -> Scorer:
+        cooccurrence = SparseWeights(graph)
+        return Sum((cooccurrence, LowRank(self._projection_, items))) if items.shape[1] else cooccurrence
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
-        assert self._similarity_ is not None  # _vectors_of refuses new items without it
-        return SparseWeights(self._content_scale_ * self._similarity_.join(vectors))
+        shares, own = self._by_content_.of_new(vectors)
+        items = round_for_exact_sums(shares.T @ self.item_embedding_, self._n_features_out, axis=1)
+        return self._sum_of(sparse.csr_array(self.graph_ @ shares + own), items)
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         if not self._n_features_out:
-            raise ValueError("transform needs the low-pass part of the filter: low_pass_weight > 0.")
+            raise ValueError("transform requires singular vectors: n_components > 0.")
         return X @ self._projection_
+
+
+def popularity_scale(item_counts: np.ndarray, exponent: float) -> np.ndarray:
+    """Return the number of users of each item to a power, 1 for items without users."""
+    return np.maximum(item_counts, 1).astype(np.float64) ** exponent
 
 
 # Functions that a cache keeps, by a key for X.
@@ -192,7 +270,7 @@ def _cooccurrence(
     return graph, np.float32(sums[sums > 0].mean()) if (sums > 0).any() else np.float32(1.0)
 
 
-def _low_pass_factors(
-    X: sparse.csr_array, key: str | None, n_components: int, random_state: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    return low_pass_factors(X, n_components, random_state)
+def _spectrum(
+    X: sparse.csr_array, key: str | None, degree_exponent: float, n_components: int, random_state: Any
+) -> Spectrum:
+    return spectrum_of(X, degree_exponent, n_components, random_state)

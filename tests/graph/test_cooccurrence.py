@@ -1,4 +1,4 @@
-"""Sharpened co-occurrence and the low-pass part, against dense formulas in float64."""
+"""Sharpened co-occurrence, the spectrum of the interactions and responses on it, against dense formulas in float64."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skgnnrec.exceptions import MemoryLimitError
-from skgnnrec.graph import Statistics, low_pass_factors, sharpened_cooccurrence
+from skgnnrec.graph import Statistics, ridge_response, sharpened_cooccurrence, spectrum_of, tail_slope
 
 
 @pytest.fixture
@@ -66,49 +66,67 @@ def test_weights_below_the_range_of_float32_become_zero(dense):
     assert (graph > 0).any()
 
 
-# Low-pass part --------------------------------------------------------------------------------------------------------
+# Spectrum -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_components", [1, 4, 15])
-def test_low_pass_is_the_projection_on_singular_vectors(dense, n_components):
+@pytest.mark.parametrize("exponent", [0.0, 0.4, 1.0])
+def test_the_spectrum_is_that_of_the_normalised_interactions(dense, n_components, exponent):
     X = dense.astype(np.float64)
-    degrees = X.sum(axis=0)
-    _, strength, Vt = np.linalg.svd(power(X.sum(axis=1), -0.5)[:, None] * X * power(degrees, -0.5))
+    N = power(X.sum(axis=1), -exponent)[:, None] * X * power(X.sum(axis=0), exponent - 1)
+    _, strength, Vt = np.linalg.svd(N)
+    spectrum = spectrum_of(sparse.csr_array(dense), exponent, n_components, 0)
+    assert spectrum.vectors.shape == (15, n_components)
+    assert spectrum.vectors.dtype == np.float32
+    assert spectrum.largest == pytest.approx(strength[0] ** 2, rel=1e-5)
+    assert_allclose(spectrum.values, (strength[:n_components] / strength[0]) ** 2, atol=1e-5)
     V = Vt[:n_components][strength[:n_components] > 1e-8]
-    left, right = low_pass_factors(sparse.csr_array(dense), n_components, 0)
-    assert left.shape == right.shape == (15, n_components)
-    assert left.dtype == right.dtype == np.float32
-    expected = power(degrees, -0.5)[:, None] * (V.T @ V) * np.sqrt(degrees)
-    assert_allclose(left @ right.T, expected, atol=1e-4)
+    assert_allclose(spectrum.vectors @ spectrum.vectors.T, V.T @ V, atol=1e-3)
 
 
 def test_components_beyond_the_rank_are_empty():
     checkerboard = (np.indices((12, 9)).sum(axis=0) % 2 == 0).astype(np.float32)  # of rank 2
-    for factor in low_pass_factors(sparse.csr_array(checkerboard), 9, 0):
-        assert (np.abs(factor).max(axis=0) > 0).sum() == 2
+    vectors = spectrum_of(sparse.csr_array(checkerboard), 0.5, 9, 0).vectors
+    assert (np.abs(vectors).max(axis=0) > 0).sum() == 2
 
 
-def test_low_pass_without_components_or_interactions():
-    left, right = low_pass_factors(sparse.csr_array((4, 3), dtype=np.float32), 0, 0)
-    assert left.shape == right.shape == (3, 0)
-    left, right = low_pass_factors(sparse.csr_array((4, 3), dtype=np.float32), 3, 0)
-    assert not left.any()
-    assert not right.any()
+def test_the_spectrum_without_components_or_interactions():
+    empty = sparse.csr_array((4, 3), dtype=np.float32)
+    assert spectrum_of(empty, 0.5, 0, 0).vectors.shape == (3, 0)
+    spectrum = spectrum_of(empty, 0.5, 3, 0)
+    assert not spectrum.vectors.any()
+    assert not spectrum.values.any()
+    assert spectrum.largest == 1
 
 
-def test_low_pass_is_seeded(dense):
+def test_the_spectrum_is_seeded(dense):
     X = sparse.csr_array(dense)
     with np.errstate(all="raise"):
-        again = low_pass_factors(X, 3, 0)
-    for first, second in zip(low_pass_factors(X, 3, 0), again, strict=True):
-        assert_array_equal(first, second)
+        again = spectrum_of(X, 0.5, 3, 0)
+    assert_array_equal(spectrum_of(X, 0.5, 3, 0).vectors, again.vectors)
 
 
-def test_low_pass_too_large_for_memory_is_refused():
+def test_a_spectrum_too_large_for_memory_is_refused():
     X = sparse.csr_array((1_000_000, 2_000_000), dtype=np.float32)
     match = (
         "The low-pass part with 500000 components of 1000000 users and 2000000 items needs .* GiB of memory.*"
         "Lower n_components"
     )
     with pytest.raises(MemoryLimitError, match=match):
-        low_pass_factors(X, 500_000, 0)
+        spectrum_of(X, 0.5, 500_000, 0)
+
+
+def test_the_response_is_one_half_at_alpha():
+    assert_allclose(ridge_response(np.array([0.0, 0.3, 1.0]), 0.3), [0, 0.5, 1 / 1.3])
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.3, 10.0])
+def test_the_tail_is_the_nearest_line_through_zero(alpha):
+    slope = tail_slope(0.2, alpha)
+    points = np.linspace(0.001, 0.2, 400)
+
+    def error(candidate):
+        return ((ridge_response(points, alpha) - candidate * points) ** 2).sum()
+
+    assert error(slope) <= 1.001 * min(error(slope * factor) for factor in (0.9, 0.99, 1.01, 1.1))
+    assert tail_slope(0.0, alpha) == 1 / alpha

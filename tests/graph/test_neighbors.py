@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from skgnnrec.exceptions import MemoryLimitError
-from skgnnrec.graph import SimilarityGraph
+from skgnnrec.graph import SimilarityGraph, nearest_items
 
 
 def unit_vectors(n, n_dimensions=5, seed=0):
@@ -57,39 +57,36 @@ def test_reordered_items_have_a_reordered_graph(order):
     assert_allclose(SimilarityGraph.build(vectors[order], 3).adjacency.toarray(), expected, atol=1e-6)
 
 
-def test_new_items_join_by_the_same_rule():
+def test_nearest_items_have_powers_of_cosines_that_sum_to_one():
     vectors, new = unit_vectors(30), unit_vectors(7, seed=1)
-    degrees = dense_similarities(vectors, 4).sum(axis=1)
-    cosines = new.astype(np.float64) @ vectors.T.astype(np.float64)
-    S = np.where(nearest(cosines, 4), np.maximum(cosines, 0), 0)
-    edges = SimilarityGraph.build(vectors, 4).join(new)
-    assert edges.shape == (30, 7)
-    assert_allclose(edges.toarray(), (S / np.sqrt(np.outer(S.sum(axis=1), degrees))).T, atol=1e-5)
+    known = np.arange(30) % 5 > 0
+    cosines = new.astype(np.float64) @ vectors[known].T.astype(np.float64)
+    S = np.where(nearest(cosines, 4), np.maximum(cosines, 0), 0) ** 3
+    expected = np.zeros((30, 7))
+    expected[known] = (S / S.sum(axis=1, keepdims=True)).T
+    found = nearest_items(vectors, known, new, 4, 3)
+    assert found.dtype == np.float32
+    assert_allclose(found.toarray(), expected, atol=1e-5)
 
 
-def test_a_new_item_with_the_vector_of_an_item_is_nearest_to_it():
-    vectors = unit_vectors(30)
-    graph = SimilarityGraph.build(vectors, 4)
-    edges = graph.join(vectors).toarray() / graph.scale[:, None]
-    assert_array_equal(edges.argmax(axis=0), np.arange(30))
-
-
-def test_a_new_item_with_the_vector_of_an_item_has_its_neighbours():
-    vectors = unit_vectors(30)
-    edges = SimilarityGraph.build(vectors, 5).join(vectors).toarray() > 0
-    adjacency = SimilarityGraph.build(vectors, 4).adjacency.toarray() > 0
-    assert not (edges & ~adjacency & ~np.eye(30, dtype=bool)).any()
-
-
-def test_joining_does_not_change_the_graph_or_depend_on_other_new_items():
-    vectors, new = unit_vectors(30), unit_vectors(7, seed=1)
-    graph = SimilarityGraph.build(vectors, 4)
-    before = graph.adjacency.toarray()
-    together = graph.join(new).toarray()
-    alone = np.hstack([graph.join(new[[j]]).toarray() for j in range(7)])
+def test_nearest_items_do_not_depend_on_other_new_items():
+    vectors, new, known = unit_vectors(30), unit_vectors(7, seed=1), np.ones(30, dtype=bool)
+    together = nearest_items(vectors, known, new, 4, 2).toarray()
+    alone = np.hstack([nearest_items(vectors, known, new[[j]], 4, 2).toarray() for j in range(7)])
     assert_allclose(alone, together, atol=1e-6)
-    assert_array_equal(graph.adjacency.toarray(), before)
-    assert graph.join(new[:0]).shape == (30, 0)
+    assert nearest_items(vectors, known, new[:0], 4, 2).shape == (30, 0)
+
+
+def test_zero_vectors_and_unknown_items_are_not_among_the_nearest():
+    vectors = unit_vectors(10)
+    vectors[[2, 5]] = 0
+    known = np.arange(10) != 7
+    new = np.vstack([np.zeros((1, 5), np.float32), vectors[[1, 7]]])
+    found = nearest_items(vectors, known, new, 10, 4).toarray()
+    assert not found[:, 0].any()
+    assert not found[[2, 5, 7]].any()
+    assert found[1, 1] > 0.5
+    assert nearest_items(vectors, np.zeros(10, dtype=bool), new, 4, 4).nnz == 0
 
 
 def test_zero_vectors_have_no_neighbours():
@@ -99,10 +96,6 @@ def test_zero_vectors_have_no_neighbours():
     adjacency = graph.adjacency.toarray()
     assert not adjacency[[2, 5]].any()
     assert np.isfinite(adjacency).all()
-    edges = graph.join(np.vstack([np.zeros((1, 5), np.float32), vectors[:1]])).toarray()
-    assert not edges[:, 0].any()
-    assert not edges[[2, 5]].any()
-    assert edges[0, 1] > 0
 
 
 def test_items_with_equal_vectors_are_neighbours():
@@ -129,7 +122,7 @@ def test_errors_on_underflow_do_not_reach_the_caller():
     vectors = np.array([[1, 1e-30], [1e-30, 1], [1, 0]], dtype=np.float32)
     with np.errstate(all="raise"):
         graph = SimilarityGraph.build(vectors, 2)
-        assert graph.join(vectors).shape == (3, 3)
+        assert nearest_items(vectors, np.ones(3, dtype=bool), vectors, 2, 4).shape == (3, 3)
     assert_array_equal(
         graph.adjacency.toarray() > 0, [[False, False, True], [False, False, False], [True, False, False]]
     )

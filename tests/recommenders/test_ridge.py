@@ -9,6 +9,8 @@ from skgnnrec import ItemCatalog, RidgeRecommender
 from skgnnrec.exceptions import MemoryLimitError
 
 ALPHA, CONTENT_WEIGHT = 0.7, 1.9
+WARM = np.delete(np.arange(25), 4)  # items with users
+LINEAR = {"content_weight": CONTENT_WEIGHT, "gamma": 0}
 
 
 @pytest.fixture
@@ -55,44 +57,31 @@ def test_without_item_data_it_is_ease(dense):
 
 def test_with_item_data_it_is_ease_on_stacked_rows(dense, vectors):
     F = unit(vectors, vectors.mean(axis=0))
-    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
+    rec = RidgeRecommender(ALPHA, catalog=ItemCatalog(vectors), **LINEAR).fit(dense)
     expected = ease(gram(dense, F)[0])
-    assert_allclose(rec.weights_, expected, atol=1e-4)
+    assert_allclose(rec.weights_[:, WARM], expected[:, WARM], atol=1e-4)
     assert_allclose(rec.item_embedding_, F, atol=1e-5)
-    assert_allclose(rec.decision_function(dense), dense @ expected, atol=1e-4)
+    assert_allclose(rec.decision_function(dense)[:, WARM], (dense @ expected)[:, WARM], atol=1e-4)
 
 
-def test_a_new_item_scores_like_an_item_of_the_catalog_without_users(dense, vectors):
-    new = np.random.default_rng(2).standard_normal((5, 6)) + 3
-    F, f = unit(vectors, vectors.mean(axis=0)), unit(new, vectors.mean(axis=0))
-    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
-    items, scores = rec.recommend(dense, 5, candidates=ItemCatalog(new), exclude_seen=False)
-    G, ridge, weight = gram(dense, F)
-    for j in range(5):
-        b, c = weight * F @ f[j], ridge + weight * f[j] @ f[j]
-        bordered = np.block([[G, b[:, None]], [b[None, :], np.array([[c]])]])
-        expected = dense @ ease(bordered)[:-1, -1]
-        assert np.abs(expected).max() > 0.05
-        assert_allclose(scores[items == j], expected, atol=1e-4)
+def kernel(cosines, gamma):
+    return np.expm1(gamma * cosines) / np.expm1(gamma) if gamma else cosines
 
 
-def test_an_item_of_the_catalog_without_users_scores_like_a_new_item(dense, vectors):
-    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
+@pytest.mark.parametrize("gamma", [0, 0.5, 3])
+def test_kernels_and_exponents(dense, vectors, gamma):
     F = unit(vectors, vectors.mean(axis=0))
-    others = np.delete(np.arange(25), 4)
-    G, _, weight = gram(dense, F)
-    inverse = np.linalg.inv(G[np.ix_(others, others)])
-    expected = dense[:, others] @ (weight * inverse @ F[others] @ F[4])
-    assert_allclose(rec.decision_function(dense)[:, 4], expected, atol=1e-4)
-
-
-def test_transform_is_the_user_in_the_space_of_the_vectors(dense, vectors):
-    new = np.random.default_rng(2).standard_normal((3, 6))
-    rec = RidgeRecommender(ALPHA, content_weight=CONTENT_WEIGHT, catalog=ItemCatalog(vectors)).fit(dense)
-    items, scores = rec.recommend(dense, 3, candidates=ItemCatalog(new))
-    f = unit(new, vectors.mean(axis=0))
-    expected = rec.transform(dense) @ f.T
-    assert_allclose(np.take_along_axis(expected, items, axis=1), scores, atol=1e-4)
+    degrees, counts = dense.sum(axis=1), np.maximum(dense.sum(axis=0), 1)
+    settings = {**LINEAR, "gamma": gamma, "user_exponent": 0.5, "item_exponent": 0.2}
+    rec = RidgeRecommender(ALPHA, catalog=ItemCatalog(vectors), **settings).fit(dense)
+    s = counts**-0.2
+    G = s[:, None] * (dense.T @ (dense / np.sqrt(degrees)[:, None])) * s
+    mean_diagonal = np.diag(G).mean()
+    P = np.linalg.inv(G + mean_diagonal * (ALPHA * np.eye(25) + CONTENT_WEIGHT * kernel(F @ F.T, gamma)))
+    B = P / -np.diag(P)
+    np.fill_diagonal(B, 0)
+    assert_allclose(rec.weights_[:, WARM], (s[:, None] * B / s)[:, WARM], atol=1e-4)
+    assert_allclose(rec.transform(dense), dense @ (CONTENT_WEIGHT * mean_diagonal * s[:, None] * P @ F), atol=1e-3)
 
 
 def test_values_weigh_the_history_and_not_the_fit(dense):
