@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
@@ -42,20 +42,34 @@ def vectors_of(X, seed):
     return np.random.default_rng(seed).standard_normal((X.shape[1], 3))
 
 
+def assume_unique_spectrum(rec, X):
+    """Leave out matrices with equal singular values on both sides of the cut: the vectors before it are not unique."""
+    n_components = len(getattr(rec, "singular_values_", ()))
+    if n_components:
+        X = (X > 0).astype(np.float64)
+        N = X / np.sqrt(np.outer(np.maximum(X.sum(axis=1), 1), np.maximum(X.sum(axis=0), 1)))
+        strength = np.linalg.svd(N, compute_uv=False)
+        assume(strength[n_components] < 0.99 * strength[n_components - 1] or not strength[n_components - 1] > 1e-6)
+
+
 @given(tables, st.randoms(use_true_random=False), seeds)
 def test_reordered_users_leave_the_scores(fit_closed_form, X, random, seed):
     order = random.sample(range(len(X)), len(X))
     vectors = vectors_of(X, seed)
+    rec = fit_closed_form(X, vectors)
+    assume_unique_spectrum(rec, X)
     reordered = fit_closed_form(X[order], vectors).decision_function(X)
-    assert_allclose(reordered, fit_closed_form(X, vectors).decision_function(X), **CLOSE)
+    assert_allclose(reordered, rec.decision_function(X), **CLOSE)
 
 
 @given(tables, st.randoms(use_true_random=False), seeds)
 def test_reordered_items_reorder_the_scores(fit_closed_form, X, random, seed):
     order = random.sample(range(X.shape[1]), X.shape[1])
     vectors = vectors_of(X, seed)
+    rec = fit_closed_form(X, vectors)
+    assume_unique_spectrum(rec, X)
     reordered = fit_closed_form(X[:, order], vectors[order]).decision_function(X[:, order])
-    assert_allclose(reordered, fit_closed_form(X, vectors).decision_function(X)[:, order], **CLOSE)
+    assert_allclose(reordered, rec.decision_function(X)[:, order], **CLOSE)
 
 
 @given(tables, st.randoms(use_true_random=False))

@@ -190,6 +190,7 @@ class GraphFilterRecommender(BaseRecommender):
         self.memory = memory
         self.random_state = random_state
 
+    @np.errstate(under="ignore")
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
         cache = check_cache(self.memory)
         # Hashed once for both caches, and without its values, which are ones.

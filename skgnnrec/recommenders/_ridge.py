@@ -32,10 +32,9 @@ def sphere_kernel(cosines: np.ndarray, gamma: float) -> np.ndarray:
         return cosines
     cosines -= 1.0
     cosines *= gamma
-    np.exp(cosines, out=cosines)
-    floor = np.exp(-gamma)
-    cosines -= np.float32(floor)
-    cosines /= np.float32(1.0 - floor)
+    np.expm1(cosines, out=cosines)  # exp would lose the digits of the cosine for small γ
+    cosines /= np.float32(-np.expm1(-gamma))
+    cosines += 1.0
     return cosines
 
 
@@ -249,6 +248,7 @@ class RidgeRecommender(BaseRecommender):
         self.memory = memory
         self.random_state = random_state
 
+    @np.errstate(under="ignore")
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
         n_items = X.shape[1]
         check_memory(

@@ -82,6 +82,8 @@ def test_the_spectrum_is_that_of_the_normalised_interactions(dense, n_components
     assert_allclose(spectrum.values, (strength[:n_components] / strength[0]) ** 2, atol=1e-5)
     V = Vt[:n_components][strength[:n_components] > 1e-8]
     assert_allclose(spectrum.vectors @ spectrum.vectors.T, V.T @ V, atol=1e-3)
+    vectors = spectrum.vectors.astype(np.float64)
+    assert_allclose(N.T @ (N @ vectors), vectors * spectrum.values * spectrum.largest, atol=1e-4 * spectrum.largest)
 
 
 def test_components_beyond_the_rank_are_empty():

@@ -1,4 +1,4 @@
-"""The graph of similar items and the edges of new items, against their formulas."""
+"""The graph of similar items and the nearest items of new ones, against their formulas."""
 
 import numpy as np
 import pytest
@@ -87,6 +87,12 @@ def test_zero_vectors_and_unknown_items_are_not_among_the_nearest():
     assert not found[[2, 5, 7]].any()
     assert found[1, 1] > 0.5
     assert nearest_items(vectors, np.zeros(10, dtype=bool), new, 4, 4).nnz == 0
+
+
+def test_a_zero_vector_takes_the_place_of_no_neighbour():
+    vectors = np.array([[0, 0], [0.28, 0.96]], dtype=np.float32)  # the zero vector is the nearer one to the new item
+    weights = nearest_items(vectors, np.ones(2, dtype=bool), np.array([[1, 0]], dtype=np.float32), 1, 4)
+    assert_allclose(weights.toarray(), [[0], [1]], rtol=1e-6)
 
 
 def test_zero_vectors_have_no_neighbours():

@@ -165,6 +165,16 @@ def test_without_singular_vectors_the_scores_are_those_of_the_cooccurrences(dens
         rec.transform(dense)
 
 
+@pytest.mark.parametrize("settings", [{"sharpness": 30}, {"alpha": 1e20}])
+def test_errors_on_underflow_do_not_reach_the_caller(dense, vectors, settings):
+    rec = GraphFilterRecommender(catalog=ItemCatalog(vectors), **settings)
+    expected = rec.fit(dense).decision_function(dense)
+    with np.errstate(all="raise"):
+        scores = rec.fit(dense).decision_function(dense)
+    assert_array_equal(scores, expected)
+    assert np.isfinite(scores).all()
+
+
 def test_content_weight_zero_has_no_new_items(dense, vectors):
     rec = GraphFilterRecommender(content_weight=0, catalog=ItemCatalog(vectors)).fit(dense)
     with pytest.raises(ValueError, match=r"25 new items, .* without item vectors: .* content_weight > 0"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender
@@ -75,3 +75,10 @@ def test_histories_without_similar_items_still_order_new_items(rec, dense, vecto
     rec.fit(dense)
     _, scores = rec.recommend(np.eye(60)[WARM], 7, candidates=ItemCatalog(new))
     assert (np.diff(scores, axis=1) < 0).mean() > 0.99
+
+
+def test_without_known_items_new_ones_have_no_weights(rec, vectors):
+    rec.fit(np.zeros((5, 60)))
+    assert_array_equal(rec.decision_function(np.eye(60))[:, COLD], np.zeros((60, 2)))
+    _, scores = rec.recommend(np.eye(60), 2, candidates=ItemCatalog(vectors[COLD]), exclude_seen=False)
+    assert_array_equal(scores, np.zeros((60, 2)))

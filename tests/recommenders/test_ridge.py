@@ -84,6 +84,30 @@ def test_kernels_and_exponents(dense, vectors, gamma):
     assert_allclose(rec.transform(dense), dense @ (CONTENT_WEIGHT * mean_diagonal * s[:, None] * P @ F), atol=1e-3)
 
 
+def test_a_small_gamma_is_the_linear_kernel(dense, vectors):
+    small, linear = (
+        RidgeRecommender(ALPHA, gamma=gamma, catalog=ItemCatalog(vectors)).fit(dense).weights_ for gamma in (1e-8, 0)
+    )
+    assert_allclose(small, linear, atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"gamma": 200}, {"user_exponent": 500}])
+def test_errors_on_underflow_do_not_reach_the_caller(dense, vectors, settings):
+    rec = RidgeRecommender(ALPHA, catalog=ItemCatalog(vectors), **settings)
+    expected = rec.fit(dense).weights_
+    with np.errstate(all="raise"):
+        assert_array_equal(rec.fit(dense).weights_, expected)
+    assert np.isfinite(expected).all()
+
+
+def test_weights_below_the_range_of_float32_are_no_errors():
+    path = np.eye(300, 301) + np.eye(300, 301, 1)  # the weights fall with the distance on the path
+    with np.errstate(all="raise"):
+        weights = RidgeRecommender(ALPHA).fit(path).weights_
+    assert_allclose(weights, ease(gram(path)[0]), atol=1e-4)
+    assert np.abs(weights[0, 200:]).max() < np.finfo(np.float32).tiny
+
+
 def test_values_weigh_the_history_and_not_the_fit(dense):
     weighted = dense * np.random.default_rng(3).uniform(0.5, 2, dense.shape)
     rec, same = RidgeRecommender(ALPHA).fit(dense), RidgeRecommender(ALPHA).fit(weighted)
