@@ -132,6 +132,7 @@ def check_values(values: Any) -> pd.DataFrame:
     return kept
 
 
+@np.errstate(under="ignore")  # tiny values have squares of zero
 def resample(values: NDArray[np.float64], n_resamples: int, random_state: Any) -> Resampled:
     """Return the means over all users and over `n_resamples` draws of users with replacement."""
     n_users, n_columns = values.shape
@@ -180,6 +181,7 @@ def pair_table(resampled: Resampled, names: list[Any], confidence_level: float, 
     )
 
 
+@np.errstate(under="ignore")
 def _p_values(differences: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
     distance = np.abs(differences - differences[0])
     distance[0] = np.abs(differences[0])

@@ -143,12 +143,12 @@ class RidgeRecommender(BaseRecommender):
         vectors are not used.
     gamma : float, default=0.5
         The coefficient γ of the kernel. Non-negative; 0 is the linear kernel.
+    new_item_scale : float, default=1.25
+        Factor of the scores of new items. Positive.
     user_exponent : float, default=0.0
         The exponent a: the larger it is, the less a user with many items counts. Non-negative.
     item_exponent : float, default=0.0
         The exponent c: above 0 it raises the scores of popular items, below 0 it lowers them. Between -1 and 1.
-    new_item_scale : float, default=1.25
-        Factor of the scores of new items. Positive.
     embedding_dim : int, default=64
         Dimensions of `transform` where no item vectors are used; with vectors it has their dimensions.
     n_recommendations : int, default=10

@@ -158,3 +158,13 @@ def test_tables_of_other_libraries(make):
 def test_errors_name_the_cause(values, error, message):
     with pytest.raises(error, match=message):
         paired_bootstrap(values)
+
+
+def test_squares_of_tiny_values_do_not_underflow():
+    values = pd.DataFrame({"a": [1e-200, 0.5, 0.25], "b": [3e-200, 0.1, 0.75]})
+    expected = paired_bootstrap(values, random_state=0)
+    with np.errstate(all="raise"):
+        found = paired_bootstrap(values, random_state=0)
+    pd.testing.assert_frame_equal(
+        found[0] if isinstance(found, tuple) else found, expected[0] if isinstance(expected, tuple) else expected
+    )
