@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -102,7 +103,7 @@ class ForkSafeLock:
             self._lock = threading.RLock()
 
 
-class _SharedSetting:
+class _SharedSetting(ABC):
     """A setting of the whole process: the first thread that enters changes it, the last one that leaves restores it.
 
     Without the count, the thread that leaves last would restore what another thread had set.
@@ -113,13 +114,13 @@ class _SharedSetting:
         self._n_inside = 0
         self._before: Any = None
 
+    @abstractmethod
     def change(self) -> Any:
         """Change the setting and return what it was."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, before: Any) -> None:
         """Set what was before."""
-        raise NotImplementedError
 
     def __enter__(self) -> None:
         with self._lock:

@@ -17,25 +17,12 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 from sklearn.utils import estimator_checks
+from uncalled_checks import UNCALLED_CHECKS
 
 from skgnnrec import ItemCatalog
 from skgnnrec.exceptions import EmptyHistoryWarning, ItemAlignmentError
 from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.model_selection import SameUsers, split_interactions
-
-UNCALLED_CHECKS = [  # public, but not among those that check_estimator calls
-    "check_dataframe_column_names_consistency",
-    "check_get_feature_names_out_error",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-]
 
 
 def reads_items(recommender):

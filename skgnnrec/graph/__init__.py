@@ -7,7 +7,7 @@ from skgnnrec.graph._cooccurrence import (
     spectrum_of,
     tail_slope,
 )
-from skgnnrec.graph._degrees import inverse_power, item_degrees, normalized_history, rescale
+from skgnnrec.graph._degrees import inverse_power, item_degrees, normalized_history, popularity_scale, rescale
 from skgnnrec.graph._neighbors import SimilarityGraph, nearest_items
 from skgnnrec.graph._propagation import MessagePassing as MessagePassing
 from skgnnrec.graph._propagation import message_passing
@@ -23,6 +23,7 @@ __all__ = [
     "message_passing",
     "nearest_items",
     "normalized_history",
+    "popularity_scale",
     "rescale",
     "ridge_response",
     "sharpened_cooccurrence",

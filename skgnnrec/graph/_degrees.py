@@ -5,7 +5,7 @@ from scipy import sparse
 
 from skgnnrec.interactions import balance
 
-__all__ = ["inverse_power", "item_degrees", "normalized_history", "rescale"]
+__all__ = ["inverse_power", "item_degrees", "normalized_history", "popularity_scale", "rescale"]
 
 
 def item_degrees(X: sparse.csr_array) -> np.ndarray:
@@ -18,6 +18,11 @@ def inverse_power(values: np.ndarray, exponent: float) -> np.ndarray:
     scale = np.zeros(len(values), dtype=np.float64)
     np.power(values, -float(exponent), out=scale, where=values > 0)
     return scale
+
+
+def popularity_scale(item_counts: np.ndarray, exponent: float) -> np.ndarray:
+    """Return the number of users of each item to a power, 1 for items without users."""
+    return np.maximum(item_counts, 1).astype(np.float64) ** exponent
 
 
 @np.errstate(under="ignore")

@@ -25,16 +25,12 @@ class Pattern(NamedTuple):
 
 
 class TorchMessagePassing:
-    """A bipartite graph whose sums are products of sparse matrices.
-
-    Torch's own backward pass of such a product transposes the matrix each time. Here the edges are laid out once in
-    both orders: a backward pass is another forward product, and the gradient of edge weights is a dot product for each
-    edge. On a CPU each row is summed by one thread in the order of its edges, so that results do not depend on the
-    number of threads.
-    """
+    """A bipartite graph whose sums are products of sparse matrices; results do not depend on the number of threads."""
 
     def __init__(self, W: sparse.csr_array, device: torch.device | str = "cpu") -> None:
         self.n_rows, self.n_columns = W.shape
+        # Torch's own backward pass transposes the matrix each time. With the edges in both orders, a backward pass is a
+        # forward product. On a CPU a thread sums a row in the order of its edges.
         edges = sparse.csr_array((np.arange(W.nnz), W.indices, W.indptr), shape=W.shape).T.tocsr()
 
         def put(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec.interactions import (
@@ -20,7 +19,7 @@ from skgnnrec.interactions import (
     read_table,
 )
 from skgnnrec.metrics import HeldOutRanking, check_recommended, ranking_metrics
-from skgnnrec.ranking import rank_held_out, warn_of_leak
+from skgnnrec.ranking import fitted_recommender, rank_held_out, warn_of_leak
 from skgnnrec.recommenders import LogRecommender
 
 
@@ -63,18 +62,7 @@ def check_metric(metric: Any) -> None:
 def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the fitted recommender in searches and pipelines, and its input."""
     check_is_fitted(estimator)
-    while not hasattr(estimator, "recommend"):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 and X is not None else X
-            estimator = estimator[-1]
-        else:
-            raise TypeError(
-                "estimator must be a recommender, a search over recommenders that was fitted with refit=True, or a "
-                f"pipeline that ends in a recommender; got {type(estimator).__name__}."
-            )
-    return estimator, X
+    return fitted_recommender(estimator, X)
 
 
 def matrix_recommender(recommender: Any) -> Any:

@@ -5,7 +5,6 @@ from skgnnrec.ranking._evaluate import (
     fitted_recommender,
     hide_interactions,
     innermost_estimator,
-    matrix_recommender,
     rank_held_out,
     warn_of_leak,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "hide_interactions",
     "innermost_estimator",
     "matmul_by_row",
-    "matrix_recommender",
     "rank_held_out",
     "rank_in_blocks",
     "round_for_exact_sums",

@@ -3,7 +3,6 @@
 import warnings
 from typing import Any
 
-import numpy as np
 from scipy import sparse
 from sklearn.pipeline import Pipeline
 
@@ -14,7 +13,6 @@ __all__ = [
     "fitted_recommender",
     "hide_interactions",
     "innermost_estimator",
-    "matrix_recommender",
     "rank_held_out",
     "warn_of_leak",
 ]
@@ -22,11 +20,17 @@ __all__ = [
 
 def rank_held_out(estimator: Any, X: Any, y: Any, k: int, **options: Any) -> Any:
     """Return the HeldOutRanking of a fitted recommender, also of one in a search or at the end of a pipeline."""
+    recommender, X = fitted_recommender(estimator, X)
+    return recommender.rank_held_out(X, y, k, **options)
+
+
+def fitted_recommender(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the fitted recommender inside searches and at the end of pipelines, and its input."""
     while not hasattr(estimator, "rank_held_out"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            X = estimator[:-1].transform(X) if len(estimator) > 1 and X is not None else X
             estimator = estimator[-1]
         elif hasattr(estimator, "cv_results_"):
             raise TypeError(
@@ -38,7 +42,7 @@ def rank_held_out(estimator: Any, X: Any, y: Any, k: int, **options: Any) -> Any
                 "estimator must be a recommender with rank_held_out, a search over one or a pipeline that ends in "
                 f"one; got {type(estimator).__name__}."
             )
-    return estimator.rank_held_out(X, y, k, **options)
+    return estimator, X
 
 
 def warn_of_leak(histories: sparse.csr_array, held_out: sparse.csr_array, stacklevel: int) -> None:
@@ -52,24 +56,6 @@ def warn_of_leak(histories: sparse.csr_array, held_out: sparse.csr_array, stackl
             LeakageWarning,
             stacklevel=stacklevel + 1,
         )
-
-
-def fitted_recommender(estimator: Any) -> Any:
-    """Return the fitted recommender inside a search or a `LogRecommender`, or the recommender itself."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    return getattr(estimator, "recommender_", estimator)
-
-
-def matrix_recommender(estimator: Any, X: Any) -> Any:
-    """Return the fitted recommender of an estimator; X must be a matrix of histories, not a log."""
-    recommender = fitted_recommender(estimator)
-    is_of_log = hasattr(getattr(estimator, "best_estimator_", estimator), "recommender_")
-    if is_of_log and np.shape(X)[1:] != (recommender.n_features_in_,):
-        raise ValueError(
-            f"X must be a matrix of users and {recommender.n_features_in_} items, such as `interactions_` of the "
-            f"LogRecommender; got shape {np.shape(X)}. For a log, pass the result of rank_held_out to from_predictions."
-        )
-    return recommender
 
 
 def innermost_estimator(estimator: Any) -> Any:

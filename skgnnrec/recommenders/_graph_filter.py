@@ -14,6 +14,7 @@ from skgnnrec.graph import (
     SimilarityGraph,
     Spectrum,
     Statistics,
+    popularity_scale,
     rescale,
     ridge_response,
     sharpened_cooccurrence,
@@ -252,11 +253,6 @@ class GraphFilterRecommender(BaseRecommender):
         if not self._n_features_out:
             raise ValueError("transform requires singular vectors: n_components > 0.")
         return X @ self._projection_
-
-
-def popularity_scale(item_counts: np.ndarray, exponent: float) -> np.ndarray:
-    """Return the number of users of each item to a power, 1 for items without users."""
-    return np.maximum(item_counts, 1).astype(np.float64) ** exponent
 
 
 # Functions that a cache keeps, by a key for X.

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,20 +37,20 @@ def matrix_of_baskets(baskets: list[Any], items: Vocabulary) -> sparse.csr_array
     places = [items.positions(ids) for ids in lists]
     columns = np.concatenate([np.zeros(0, dtype=np.int64), *places])
     rows = np.repeat(np.arange(len(lists)), [len(ids) for ids in lists])
-    known = drop_unknown_items(columns, [item for ids in lists for item in ids.tolist()], items, stacklevel=5)
+    ids = np.fromiter(chain.from_iterable(ids.tolist() for ids in lists), dtype=object, count=len(columns))
+    known = drop_unknown_items(columns, ids, items, stacklevel=5)
     pairs = np.unique(rows[known] * len(items) + columns[known])
     return matrix_of_pairs(pairs, np.ones(len(pairs)), (len(baskets), len(items)))
 
 
-def drop_unknown_items(columns: np.ndarray, ids: Any, items: Vocabulary, stacklevel: int) -> np.ndarray:
+def drop_unknown_items(columns: np.ndarray, ids: np.ndarray, items: Vocabulary, stacklevel: int) -> np.ndarray:
     """Return the places of the items of the fit; warn of the others."""
     unknown = np.flatnonzero(columns < 0)
     if len(unknown):
-        shown = np.fromiter((ids[place] for place in unknown[:6]), dtype=object, count=min(6, len(unknown)))
         hint = f" The items of the fit are of type {describe_type(items.ids)}." if len(unknown) == len(columns) else ""
         warnings.warn(
             f"{len(unknown)} of {len(columns)} items in histories were not in the fit and are left out: "
-            f"{first_few(shown)}.{hint}",
+            f"{first_few(ids[unknown])}.{hint}",
             UserWarning,
             stacklevel=stacklevel,
         )

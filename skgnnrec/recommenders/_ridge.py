@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import Statistics
+from skgnnrec.graph import Statistics, popularity_scale
 from skgnnrec.ranking import DenseWeights, Scorer
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent
@@ -40,7 +40,7 @@ def sphere_kernel(cosines: np.ndarray, gamma: float) -> np.ndarray:
 
 def scaled_gram(statistics: Statistics, item_exponent: float) -> tuple[np.ndarray, np.ndarray]:
     """Return D_i^{-c} C D_i^{-c} in Fortran order, float32, and the scale D_i^{-c}, 1 for items without users."""
-    scale = (np.maximum(statistics.item_counts, 1).astype(np.float64) ** -item_exponent).astype(np.float32)
+    scale = popularity_scale(statistics.item_counts, -item_exponent).astype(np.float32)
     gram = np.asfortranarray(statistics.cooccurrence.astype(np.float32).toarray(order="F"))
     if statistics.user_exponent:
         gram *= np.float32(statistics.unit)
@@ -53,8 +53,7 @@ def scaled_gram(statistics: Statistics, item_exponent: float) -> tuple[np.ndarra
 def solve(gram: np.ndarray, vectors: np.ndarray | None, gamma: float, weight: float, ridge: float) -> np.ndarray:
     """Return P = (G + w² K + λ I)^{-1}, symmetric float32, in the memory of G.
 
-    K is the kernel of the item vectors, w² the weight and λ the ridge. A kernel that is not linear takes a second
-    matrix of n_items × n_items while it is added.
+    K is the kernel of the item vectors, w² the weight and λ the ridge.
     """
     if vectors is not None and gamma == 0:
         gram = blas.ssyrk(weight, vectors, beta=1.0, c=gram, lower=True, overwrite_c=True)

@@ -46,18 +46,14 @@ _process = uuid.uuid4().hex
 
 
 class FileCache:
-    """Vectors in one SQLite file, at most `limit` bytes, shared by any number of processes of a machine.
+    """Vectors in one SQLite file, at most `limit` bytes, shared by the processes of a machine.
 
-    What is committed survives the end of its writer (write-ahead log). Each vector has a checksum over itself and its
-    key. A file of another kind, or with a table, view or trigger that is not part of a cache, is refused and left as it
-    is. Damage that shows later ends the use of the file with a `CacheWarning`: from then on the cache is empty.
-
-    Processes that need the same texts at the same time share the work: a process claims a batch before it computes it,
-    and the others wait. The claims of a killed process end after some seconds.
+    A file of another kind is refused. A damaged file gives a `CacheWarning` and counts as empty from then on.
     """
 
     def __init__(self, path: str | os.PathLike[str], limit: int) -> None:
         self.path, self.limit = Path(path), limit
+        # A process claims a batch before it computes it, and the others wait; claims of a killed process expire.
         # By thread: a callback that embeds while its own thread embeds must not wait for itself.
         self._owner = f"{_process} {os.getpid()} {threading.get_ident()}"
         self._connection: sqlite3.Connection | None = _open(self.path)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from displays import DRAW
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -21,19 +22,6 @@ from skgnnrec.inspection import (
     SegmentDisplay,
 )
 
-DRAW = {
-    "MetricOverKDisplay": lambda estimator, pair, **options: MetricOverKDisplay.from_estimator(
-        estimator, *pair, **options
-    ),
-    "AccuracyOverTimeDisplay": lambda estimator, pair, **options: AccuracyOverTimeDisplay.from_estimator(
-        estimator, *pair, **options
-    ),
-    "LongTailDisplay": lambda estimator, pair, **options: LongTailDisplay.from_estimator(estimator, pair[0], **options),
-    "SegmentDisplay": lambda estimator, pair, **options: SegmentDisplay.from_estimator(estimator, *pair, **options),
-    "EmbeddingMapDisplay": lambda estimator, pair, **options: EmbeddingMapDisplay.from_estimator(
-        estimator["ridge"] if isinstance(estimator, dict) else estimator, pair[0], method="pca", **options
-    ),
-}
 every_display = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
 
 
@@ -271,7 +259,7 @@ def test_other_values_than_recommenders_are_refused(display, estimator, X):
 
 @pytest.mark.parametrize("display", [MetricOverKDisplay, SegmentDisplay, LongTailDisplay, EmbeddingMapDisplay])
 def test_estimators_that_do_not_recommend_are_refused(display, pair):
-    with pytest.raises(TypeError, match=r"estimator must be a recommender, a search .* got Binarizer"):
+    with pytest.raises(TypeError, match=r"estimator must be a recommender with .*, a search .* got Binarizer"):
         display.from_estimator(Binarizer().fit(pair[0]), pair[0])
 
 

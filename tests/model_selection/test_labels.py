@@ -40,8 +40,8 @@ CALLS = {
 def test_the_same_labels_are_accepted(call):
     _, ask, table, _ = CALLS[call]
     with warnings.catch_warnings(action="ignore"):
-        ask(table)
-        ask(table.to_numpy())  # without labels, cells are found by position
+        by_label, by_position = ask(table), ask(table.to_numpy())  # without labels, cells are found by position
+    assert type(by_label) is type(by_position)
 
 
 @pytest.mark.parametrize("call", CALLS)

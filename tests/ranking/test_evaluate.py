@@ -12,13 +12,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skgnnrec import LogRecommender, PopularityRecommender, RidgeRecommender
+from skgnnrec import PopularityRecommender, RidgeRecommender
 from skgnnrec.exceptions import LeakageWarning
 from skgnnrec.ranking import (
     fitted_recommender,
     hide_interactions,
     innermost_estimator,
-    matrix_recommender,
     rank_held_out,
     warn_of_leak,
 )
@@ -78,26 +77,20 @@ def test_a_leak_gives_a_warning_with_the_number_of_interactions():
 
 
 def test_a_clean_split_gives_no_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
         warn_of_leak(sparse.csr_array(HISTORIES), sparse.csr_array(HELD_OUT), stacklevel=1)
+    assert caught == []
 
 
-def test_fitted_recommenders_are_found_in_searches_and_logs():
+def test_fitted_recommenders_are_found_in_searches_and_pipelines():
     alone = PopularityRecommender().fit(HISTORIES)
-    assert fitted_recommender(alone) is alone
-    assert fitted_recommender(searched := search().fit(HISTORIES, HELD_OUT)) is searched.best_estimator_
-    of_log = LogRecommender(PopularityRecommender(), user="user", item="item").fit(LOG)
-    assert fitted_recommender(of_log) is of_log.recommender_
-
-
-def test_recommenders_of_a_log_take_matrices_of_its_items():
-    of_log = LogRecommender(PopularityRecommender(), user="user", item="item").fit(LOG)
-    assert matrix_recommender(of_log, np.ones((2, 3))) is of_log.recommender_
-    with pytest.raises(ValueError, match=r"X must be a matrix of users and 3 items.*got shape \(6, 2\)"):
-        matrix_recommender(of_log, LOG)
-    alone = PopularityRecommender().fit(HISTORIES)
-    assert matrix_recommender(alone, HISTORIES) is alone
+    assert fitted_recommender(alone, None)[0] is alone
+    searched = search().fit(HISTORIES, HELD_OUT)
+    assert fitted_recommender(searched, None)[0] is searched.best_estimator_
+    pipeline = make_pipeline(FunctionTransformer(lambda X: X[:, ::-1]), alone).fit(HISTORIES)
+    recommender, X = fitted_recommender(pipeline, HISTORIES)
+    assert recommender is pipeline[-1]
+    assert_array_equal(X, HISTORIES[:, ::-1])
 
 
 @pytest.mark.parametrize(

@@ -225,10 +225,12 @@ def test_errors_on_underflow_do_not_reach_the_caller(scorer, X):
     X.data *= np.where(np.arange(X.nnz) % 2, np.float32(1e-44), np.float32(1))
     columns = np.arange(N_USERS) % N_COLUMNS
     with np.errstate(all="raise"):
-        scorer.scores(X)
+        scores, contributions = scorer.scores(X), scorer.contributions(X, columns)
         scorer.rough(X)
-        scorer.contributions(X, columns)
-        scorer.baseline(X, columns)
+        baseline = scorer.baseline(X, columns)
+    assert np.isfinite(scores).all()
+    assert np.isfinite(contributions.data).all()
+    assert np.isfinite(baseline).all()
 
 
 def test_files_and_pickles_give_the_same_scores(scorer, X):

@@ -4,6 +4,7 @@ import os
 import warnings
 
 import pytest
+from number_embedder import NumberEmbedder
 from sklearn.base import clone
 from sklearn.exceptions import SkipTestWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  makes the next import work
@@ -18,43 +19,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
-from sklearn.utils.validation import validate_data
+from uncalled_checks import UNCALLED_CHECKS
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, LogRecommender
 from skgnnrec.metrics import JointScorer, RankingScorer
 from skgnnrec.model_selection import RollingWindows, SameUsers, split_interactions
 from skgnnrec.text import TextEmbedder
-
-# Public checks that check_estimator never calls.
-OTHER_CHECKS = [
-    "check_dataframe_column_names_consistency",
-    "check_get_feature_names_out_error",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-]
-
-
-class NumberEmbedder(TextEmbedder):
-    """Write the numbers of a row as text, for the checks of scikit-learn, which pass numbers only."""
-
-    def _texts(self, X, *, reset):
-        X = validate_data(self, X, reset=reset)
-        return [" ".join(f"{value:.4g}" for value in row) for row in X]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = False
-        tags.input_tags.one_d_array = False
-        tags.input_tags.two_d_array = True
-        tags.input_tags.allow_nan = False
-        return tags
 
 
 @pytest.fixture
@@ -82,7 +52,7 @@ def test_check_estimator_on_texts(tiny_model):
 
 # scikit-learn's own checks mix frames and arrays.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
-@pytest.mark.parametrize("name", OTHER_CHECKS)
+@pytest.mark.parametrize("name", UNCALLED_CHECKS)
 def test_other_checks(number_embedder, name):
     assert getattr(estimator_checks, name)("NumberEmbedder", number_embedder) is None
 

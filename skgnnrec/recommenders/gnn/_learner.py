@@ -54,11 +54,9 @@ class Validation(NamedTuple):
 
 
 class RankingLearner:
-    """A learner that ranks the items of a user above other items.
+    """A learner that ranks the items of a user above other items; its settings are parameters of `GNNRecommender`.
 
-    `history` (n_users, n_items) holds the normalised interactions. Steps learn from users from `first_row` on; earlier
-    users are only part of the graph. The other parameters are those of `GNNRecommender`. Each epoch draws from a random
-    stream of its own.
+    `history` holds the normalised interactions. Users before `first_row` are only part of the graph.
     """
 
     def __init__(

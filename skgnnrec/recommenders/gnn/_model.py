@@ -178,13 +178,9 @@ class ItemInputs:
 
 
 class GraphEncoder:
-    """Propagates the inputs of items over the graph of users and items.
+    """Propagates item inputs H by I_0 = H, U_l = A I_l, I_{l+1} = Aᵀ U_l; embeddings are means over the layers.
 
-    A layer goes from items to users and back. With A the normalised adjacency (users × items), the layers are
-    I_0 = H, U_l = A I_l and I_{l+1} = Aᵀ U_l. This is LightGCN of 2 n_layers + 1 hops, whose users have no parameters.
-    With conv="attention", softmax weights replace those of A from layer 1 on. The embeddings of users and items are
-    means over their layers, with layer 0 if `keep_input`. Items without edges in the graph, False in `has_edges`
-    (n_items,), have H as embedding.
+    With conv="attention", softmax weights replace those of A from layer 1 on. Items without edges keep H.
     """
 
     def __init__(

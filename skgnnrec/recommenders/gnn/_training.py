@@ -59,9 +59,7 @@ def train_on_graph(
 ) -> dict[str, Any]:
     """Train on the rows of X from `first_row` on, on the graph of all rows, and return the fitted attributes.
 
-    `item_counts` (n_items,) holds the number of all users of each item, also of earlier ones that are not in X. `start`
-    holds the parameters to continue from and the positions of the items among them; `previous` is the recommender that
-    callbacks know.
+    `item_counts` also counts earlier users; `start` holds parameters and the positions of the items among them.
     """
     seed = int(check_random_state(recommender.random_state).randint(np.iinfo(np.int32).max))
     train, held_out = X, sparse.csr_array(X.shape, dtype=np.float32)

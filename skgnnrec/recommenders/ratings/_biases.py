@@ -58,11 +58,9 @@ def level_edges(ratings: np.ndarray, n_levels: int) -> np.ndarray:
 
 
 def fit_biases(pairs: Pairs, n_users: int, n_items: int, alpha: float, vectors: np.ndarray | None) -> Biases:
-    """Return the biases of a damped least squares fit, by alternating updates of users and items.
+    """Return the minimum of Σ (r_ui - b_u - b_i)² + alpha (Σ b_u² + Σ d_i² + |m|²) with b_i = F_i · m + d_i.
 
-    They minimise Σ (r_ui - b_u - b_i)² + alpha (Σ b_u² + Σ d_i² + |m|²), where b_i = F_i · m + d_i with item vectors F,
-    (n_items, n_dimensions), and b_i = d_i without. The ratings have mean 0; alpha counts additional ratings of 0 of
-    each user and item. Users and items without ratings have d_i = 0 and b_u = 0.
+    The ratings have mean 0. Without item vectors F, b_i = d_i. Users and items are updated in turn.
     """
     users, items, ratings = pairs
     counts_u = np.bincount(users, minlength=n_users)

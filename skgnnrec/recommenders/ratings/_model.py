@@ -21,11 +21,9 @@ INITIAL_SCALE = 0.03  # standard deviation of the entries of an initial message
 
 
 class RatingGraph:
-    """The graph of ratings by level, in both directions.
+    """The graph of ratings: each level of an item is a node, so that one product sums over all levels, Σ_r A_r H_r.
 
-    Each level of an item is a node: column level * n_items + item of a matrix with a row per user. One product then
-    sums over all levels, Σ_r A_r H_r. The sum that a node receives is divided by the square root of the number of its
-    ratings. Each pair occurs once; `levels` (n_ratings,) holds the levels of the ratings.
+    The sum that a node receives is divided by the square root of the number of its ratings.
     """
 
     def __init__(
@@ -151,12 +149,9 @@ class Batch(NamedTuple):
 
 
 class RatingLearner:
-    """A learner that minimises the squared error of the residuals of ratings, which the biases leave.
+    """A learner that minimises the squared error of the residuals of the biases.
 
-    No rating takes part in its own prediction: its messages to the user and to the item are subtracted. Where there are
-    item vectors, the items of a random share `cold_fraction` of the ratings are predicted from the vectors alone, so
-    that the maps are trained for items without ratings. `pairs` and `held_out` hold residuals, and `variance` is that
-    of the held-out ratings. Each epoch draws from a random stream of its own.
+    No rating takes part in its own prediction. The items of a random share are predicted from their vectors alone.
     """
 
     def __init__(

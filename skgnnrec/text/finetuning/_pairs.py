@@ -44,11 +44,9 @@ def by_text(texts: list[str], y: sparse.csr_array) -> tuple[list[str], sparse.cs
 
 
 class NeighborPairs:
-    """Pairs of texts whose items have common users.
+    """Pairs of texts whose items have common users: P(i → j) ∝ (NᵀN)_ij among the nearest j.
 
-    With N = D_u^{-1/2} Y D_i^{-1/2} of the interactions, C = NᵀN measures how much more users two items share than
-    their popularity explains. A text is paired with its `n_neighbors` nearest ones, P(i → j) ∝ C_ij. The sum over all
-    users is less noisy than pairs from single long histories. `interactions` is canonical, (n_texts, n_users) of ones.
+    N = D_u^{-1/2} Y D_i^{-1/2}. The sum over all users is less noisy than pairs from single long histories.
     """
 
     def __init__(self, interactions: sparse.csr_array, n_neighbors: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from number_embedder import NumberEmbedder
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file
 from sklearn.base import clone
@@ -20,40 +21,13 @@ from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
-from sklearn.utils.validation import validate_data
+from uncalled_checks import UNCALLED_CHECKS
 
 from skgnnrec import InteractionFineTuner, MaskedLMFineTuner, TextEmbedder
 from skgnnrec.exceptions import NonFiniteLossError
 from skgnnrec.text.finetuning._base import shuffled_parts
 
-OTHER_CHECKS = [  # public, but not among those that check_estimator calls
-    "check_dataframe_column_names_consistency",
-    "check_get_feature_names_out_error",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-]
 LORA = {"lora_rank": 2}
-
-
-class NumberEmbedder(TextEmbedder):
-    """Write the numbers of a row as text, for the checks of scikit-learn, which pass numbers only."""
-
-    def _texts(self, X, *, reset):
-        X = validate_data(self, X, reset=reset)
-        return [" ".join(f"{value:.4g}" for value in row) for row in X]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = tags.input_tags.one_d_array = tags.input_tags.allow_nan = False
-        tags.input_tags.two_d_array = True
-        return tags
 
 
 @pytest.fixture(params=[MaskedLMFineTuner, InteractionFineTuner])
@@ -92,7 +66,7 @@ def test_check_estimator(number_tuner):
 
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")  # the checks mix them
 @pytest.mark.filterwarnings("ignore:No two texts share a user:UserWarning")
-@pytest.mark.parametrize("name", OTHER_CHECKS)
+@pytest.mark.parametrize("name", UNCALLED_CHECKS)
 def test_other_checks(number_tuner, name):
     assert getattr(estimator_checks, name)(type(number_tuner).__name__, number_tuner) is None
 
