@@ -23,7 +23,7 @@ from skgnnrec.graph import (
 )
 from skgnnrec.ranking import LowRank, Scorer, SparseWeights, Sum, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
-from skgnnrec.recommenders._new_items import ItemsByContent
+from skgnnrec.recommenders._new_items import ItemsByContent, known_items
 
 __all__ = ["GraphFilterRecommender"]
 
@@ -212,8 +212,9 @@ class GraphFilterRecommender(BaseRecommender):
         items = (found.vectors * popularity[:, None]).astype(np.float32)
         if vectors is not None:
             similarity = cache.cache(SimilarityGraph.build)(vectors, self.n_neighbors)
-            length = self._mean_column_length(items)
-            self._by_content_ = ItemsByContent(vectors, self._item_counts_ > 0, length, float(self.new_item_scale))
+            is_known = known_items(self._item_counts_)
+            length = self._mean_column_length(items, is_known)
+            self._by_content_ = ItemsByContent(vectors, is_known, length, float(self.new_item_scale))
             self.graph_ = self.graph_ + np.float32(self.content_weight * mass * scale) * similarity.adjacency
             self.graph_, items = self._with_cold_items(items)
         self.item_embedding_ = round_for_exact_sums(items, items.shape[1], axis=1)
@@ -224,18 +225,17 @@ class GraphFilterRecommender(BaseRecommender):
         n_items = self.graph_.shape[1]
         place = sparse.csr_array((np.ones(len(cold), np.float32), (np.arange(len(cold)), cold)), (len(cold), n_items))
         shares, own = (part @ place for part in self._by_content_.of_cold())
-        kept = sparse.diags_array((self._item_counts_ > 0).astype(np.float32), format="csr")
+        kept = sparse.diags_array(self._by_content_.is_known.astype(np.float32), format="csr")
         mixture = kept + shares
         return sparse.csr_array(self.graph_ @ mixture + own), mixture.T @ items
 
-    def _mean_column_length(self, V: np.ndarray) -> float:
-        """Return the mean Euclidean length of the columns of W, without content and items without users."""
+    def _mean_column_length(self, V: np.ndarray, is_counted: np.ndarray) -> float:
+        """Return the mean Euclidean length of some columns of W without content, 1 where they are zero."""
         squares = np.asarray(self.graph_.power(2).sum(axis=0), dtype=np.float64)
         U = self._projection_
         squares += 2 * np.einsum("id,id->i", self.graph_.T @ U, V, dtype=np.float64)
         squares += np.einsum("id,de,ie->i", V, U.T @ U, V, dtype=np.float64, optimize=True)
-        lengths = np.sqrt(np.maximum(squares, 0))[self._item_counts_ > 0]
-        return float(lengths.mean()) if len(lengths) else 1.0
+        return float(np.sqrt(np.maximum(squares, 0))[is_counted].mean()) or 1.0
 
     def _scorer(self) -> Scorer:
         return self._sum_of(self.graph_, self.item_embedding_)

@@ -11,11 +11,17 @@ from scipy import sparse
 
 from skgnnrec.graph import nearest_items
 
-__all__ = ["ItemsByContent"]
+__all__ = ["ItemsByContent", "known_items"]
 
 N_NEIGHBORS, POWER = 20, 4  # of cosines: the nearest texts count far more than others
 OWN_WEIGHT = 1.5  # of a neighbour in the history, relative to the mean length of the weights of an item
 OLD_SHARE = 0.12  # of the scale of new items: items of the fit without users were there to be chosen
+
+
+def known_items(item_counts: np.ndarray) -> np.ndarray:
+    """Return which items have users; all of them where no item has any, and content alone tells them apart."""
+    is_known = item_counts > 0
+    return is_known if is_known.any() else ~is_known
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +29,7 @@ class ItemsByContent:
     """The rule for items without interactions."""
 
     vectors: np.ndarray  # of the items of the fit, (n_items, n_dimensions), float32, of unit length
-    is_known: np.ndarray  # whether an item of the fit has users, (n_items,)
+    is_known: np.ndarray  # from `known_items`, (n_items,)
     length: float  # the mean Euclidean length of the weights of the items with users
     scale: float  # of the scores of new items
 

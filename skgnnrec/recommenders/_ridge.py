@@ -15,7 +15,7 @@ from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import Statistics, popularity_scale
 from skgnnrec.ranking import DenseWeights, Scorer
 from skgnnrec.recommenders._base import BaseRecommender
-from skgnnrec.recommenders._new_items import ItemsByContent
+from skgnnrec.recommenders._new_items import ItemsByContent, known_items
 
 __all__ = ["RidgeRecommender"]
 
@@ -274,7 +274,7 @@ class RidgeRecommender(BaseRecommender):
             self.item_embedding_ = np.ascontiguousarray(Vt.T, dtype=np.float32)
             self._projection_ = self.weights_ @ self.item_embedding_
         else:
-            is_known = self._item_counts_ > 0
+            is_known = known_items(self._item_counts_)
             length = _mean_length(self.weights_, is_known)
             self._by_content_ = ItemsByContent(vectors, is_known, length, float(self.new_item_scale))
             self.weights_[:, self._by_content_.cold] = self._mix(*self._by_content_.of_cold())
@@ -299,6 +299,6 @@ class RidgeRecommender(BaseRecommender):
 
 
 def _mean_length(weights: np.ndarray, is_counted: np.ndarray) -> float:
-    """Return the mean Euclidean length of some columns, 1 where there is none."""
+    """Return the mean Euclidean length of some columns, 1 where they are zero."""
     lengths = np.sqrt(np.einsum("ij,ij->j", weights, weights, dtype=np.float64))[is_counted]
-    return float(lengths.mean()) if len(lengths) else 1.0
+    return float(lengths.mean()) or 1.0

@@ -77,8 +77,13 @@ def test_histories_without_similar_items_still_order_new_items(rec, dense, vecto
     assert (np.diff(scores, axis=1) < 0).mean() > 0.99
 
 
-def test_without_known_items_new_ones_have_no_weights(rec, vectors):
-    rec.fit(np.zeros((5, 60)))
-    assert_array_equal(rec.decision_function(np.eye(60))[:, COLD], np.zeros((60, 2)))
-    _, scores = rec.recommend(np.eye(60), 2, candidates=ItemCatalog(vectors[COLD]), exclude_seen=False)
-    assert_array_equal(scores, np.zeros((60, 2)))
+def test_without_interactions_items_are_ranked_by_content(rec):
+    """A catalog of a new shop: nobody has taken anything, the histories come from elsewhere."""
+    kinds = np.repeat([0, 1], 30)
+    vectors = np.eye(12)[kinds] + 0.05 * np.random.default_rng(1).standard_normal((60, 12))
+    rec.set_params(catalog=ItemCatalog(vectors)).fit(np.zeros((5, 60)))
+    histories = np.eye(60)[[2, 40]]
+    for kind, items in zip([0, 1], rec.recommend(histories, 10)[0], strict=True):
+        assert_array_equal(kinds[items], kind)
+    new = ItemCatalog(np.eye(12)[[0, 1]])
+    assert_array_equal(rec.recommend(histories, 1, candidates=new)[0], [[0], [1]])
