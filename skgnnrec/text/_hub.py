@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
@@ -9,7 +11,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import get_session, validate_repo_id
 
-__all__ = ["check_hub_answers", "check_hub_name", "hub_answers", "settings_are_unknown"]
+__all__ = ["check_hub_answers", "check_hub_name", "hub_answers", "settings_are_unknown", "without_telemetry"]
 
 # With the import of the libraries before it and the error after it, this keeps a failure under two seconds.
 _TIMEOUT_S = 1.2
@@ -61,3 +63,14 @@ def hub_answers() -> bool:
     asking.start()
     asking.join(_TIMEOUT_S)
     return bool(answers)
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Read the cache of the hub without a connection: its client looks up telemetry headers even for cached files."""
+    before = constants.HF_HUB_DISABLE_TELEMETRY
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_TELEMETRY = before

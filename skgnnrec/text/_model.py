@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from skgnnrec._device import ForkSafeLock, torch_settings
 from skgnnrec.text._description import Description, describe_model
-from skgnnrec.text._hub import check_hub_answers, check_hub_name, hub_answers, settings_are_unknown
+from skgnnrec.text._hub import check_hub_answers, check_hub_name, hub_answers, settings_are_unknown, without_telemetry
 from skgnnrec.text._layout import Layout, read_layout
 from skgnnrec.text._network import read_dense, read_static
 from skgnnrec.text._packing import prepare_for_cpu
@@ -114,7 +114,8 @@ def _load_from_hub(source: str, revision: str | None, read: partial[TextModel]) 
         return read(local_files_only=False)
     try:
         # What is cached is read without asking the hub: no waiting, and the same weights as last time.
-        return read(local_files_only=True)
+        with without_telemetry():
+            return read(local_files_only=True)
     except OSError:
         check_hub_answers(source)
     return read(local_files_only=False)

@@ -26,9 +26,12 @@ def time_to_failure(match):
 
 
 @pytest.fixture
-def online(monkeypatch):
+def online(monkeypatch, tmp_path):
     """Let the client of the hub try to connect, although the tests may run offline."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    # A new user of the client has no list of agents, and the client would ask the hub for it.
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "agents.json"), raising=False)
+    monkeypatch.setattr("huggingface_hub.utils._detect_agent._registry", None, raising=False)
     # An open connection would need no name lookup.
     close_session()
 
