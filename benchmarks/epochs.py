@@ -45,7 +45,7 @@ PAIRS = {
         Entrant(
             "skgnnrec",
             "ours.py",
-            {**OURS, "n_layers": 1, "keep_input": True},
+            {**OURS, "conv": "lightgcn", "n_layers": 1, "keep_input": True},
             "no user vectors: 2 products with half of the graph, the third for all users; 2048 random interactions",
         ),
         Entrant(
@@ -59,7 +59,7 @@ PAIRS = {
         Entrant(
             "skgnnrec",
             "ours.py",
-            {**OURS, "n_layers": 2, "keep_input": False, "contrast_weight": 0.2, "noise": 0.2, "temperature": 0.15},
+            {**OURS, "conv": "lightgcn", "n_layers": 2, "contrast_weight": 0.2, "noise": 0.2, "temperature": 0.15},
             "no user vectors: 5 products with half of the graph; 2048 random interactions",
         ),
         Entrant(

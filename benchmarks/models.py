@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 from tasks import Task
 
-from skgnnrec import GNNRecommender, GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
+from skgnnrec import (
+    GNNRecommender,
+    GraphFilterRecommender,
+    GraphFilterRecommenderCV,
+    ItemCatalog,
+    PopularityRecommender,
+    RidgeRecommender,
+    RidgeRecommenderCV,
+)
 from skgnnrec.recommenders import BaseRecommender
 from skgnnrec.text import TextEmbedder
 
@@ -16,7 +24,9 @@ CACHE = HERE / ".cache"
 
 # The elementwise power alone: Turbo-CF.
 ELEMENTWISE = {"n_components": 0, "popularity_exponent": 0.0}
-ALPHAREC = {"item_features": "mlp", "id_embedding": False, "keep_input": True, "temperature": 0.15, "n_negatives": 256}
+ALPHAREC = {
+    "conv": "lightgcn", "id_embedding": False, "keep_input": True, "temperature": 0.15, "n_negatives": 256,
+}  # fmt: skip
 # name: (class, fixed parameters, uses texts, uses the chosen settings)
 MODELS = {
     "popularity": (PopularityRecommender, {}, False, False),
@@ -25,9 +35,14 @@ MODELS = {
     "filter": (GraphFilterRecommender, {}, False, True),
     "filter + text, defaults": (GraphFilterRecommender, {}, True, False),
     "filter + text": (GraphFilterRecommender, {}, True, True),
+    "filter, self-tuned": (GraphFilterRecommenderCV, {}, False, False),
+    "filter + text, self-tuned": (GraphFilterRecommenderCV, {}, True, False),
+    "ridge, defaults": (RidgeRecommender, {}, False, False),
     "ridge": (RidgeRecommender, {}, False, True),
     "ridge + text, defaults": (RidgeRecommender, {}, True, False),
     "ridge + text": (RidgeRecommender, {}, True, True),
+    "ridge, self-tuned": (RidgeRecommenderCV, {}, False, False),
+    "ridge + text, self-tuned": (RidgeRecommenderCV, {}, True, False),
     "gnn, defaults": (GNNRecommender, {}, False, False),
     "gnn + text, defaults": (GNNRecommender, {}, True, False),
     "gnn, text alone": (GNNRecommender, {"id_embedding": False}, True, False),
@@ -52,7 +67,7 @@ def chosen_settings(task_name: str, model_name: str) -> dict:
 
 def embed(task_name: str, task: Task) -> np.ndarray:
     """Return the MiniLM vectors of the items, from the folder .cache if they were computed before."""
-    path = CACHE / f"{task_name}.npy"
+    path = CACHE / f"{task_name.removesuffix('_quarter')}.npy"  # of the same items
     if not path.exists():
         CACHE.mkdir(exist_ok=True)
         np.save(path, text_embedder().fit_transform(task.texts))

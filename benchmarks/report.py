@@ -16,13 +16,18 @@ HERE = Path(__file__).parent
 TITLES = {
     "gowalla": "Gowalla, the LightGCN split (29,858 users, 40,981 places)",
     "beauty": "Amazon Beauty, last item of each user (22,363 users, 12,101 items)",
+    "toys": "Amazon Toys, last item of each user (19,412 users, 11,924 items)",
     "online_retail": "Online Retail, last fifth in time (UCI 352)",
     "movietweetings": "MovieTweetings, last fifth in time",
+    "lastfm": "LastFM, a random fifth of each user",
+    "lastfm_quarter": "LastFM with one pair in four, a random fifth of each user",
+    "movietweetings_quarter": "MovieTweetings with one pair in four, a random fifth of each user",
 }
 # Published figures on the same splits, (recall, NDCG).
 PUBLISHED = {
     "gowalla": {"LightGCN": (0.1830, 0.1554), "SimpleX": (0.1872, 0.1557), "BSPM-EM": (0.1920, 0.1597)},
     "beauty": {"ActionPiece": (0.0775, 0.0424), "SASRec+SS": (0.0921, 0.0531), "eSASRec": (0.0928, 0.0523)},
+    "toys": {"GRAM": (0.0987, 0.0603)},
 }
 
 
@@ -81,6 +86,11 @@ TEXT = {
     "cache": "Embedding a catalog with a cache file",
     "shared": "Embedding while other processes use the cores: waiting threads of OpenMP that spin or sleep",
 }
+UPDATES = {
+    "seconds": "Updates with 100 interactions, compared with a new fit",
+    "month": "The last 30 days of Online Retail: ridge + text, with and without updates",
+}
+TRIED = {"tried": "One setting changed, validation parts, NDCG@10: what does not help, or helps on some data only"}
 FINE_TUNING = {
     "online_retail": "Fine-tuned text models: Online Retail, NDCG@10",
     "beauty": "Fine-tuned text models: Amazon Beauty, NDCG@10",
@@ -190,6 +200,7 @@ def details(results: dict) -> str:
     parts += tables(epochs(stored("epochs")), EPOCHS)
     parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
+    parts += tables(stored("updates"), UPDATES) + tables(stored("tried"), TRIED)
     parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
     return "\n".join(parts)
 

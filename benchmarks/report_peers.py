@@ -162,19 +162,36 @@ def serving(results: dict, titles: dict[str, str], measured_on: Tell) -> list[st
         "",
         "### Serving",
         "",
-        RATIOS,
+        f"{RATIOS} The rows of rankers are compared with `recommend` of the same recommender: below 1, the ranker is "
+        "faster.",
         "",
     ]
-    lines += [row_of(["data", "kind", "recommender", "users/s", "one user p50, ms", "p99, ms", "all", "p50", "p99"])]
-    lines.append(SEPARATOR * 9 + "|")
+    lines += [
+        row_of(
+            [
+                "data",
+                "kind",
+                "recommender",
+                "users/s",
+                "one user p50, ms",
+                "p99, ms",
+                "all",
+                "p50",
+                "p99",
+                "similar items/s",
+            ]
+        )
+    ]
+    lines.append(SEPARATOR * 10 + "|")
     for task, kinds in results["rows"].items():
         for kind, rows in kinds.items():
             for row in rows:
                 first = [titles[task].partition(",")[0], kind, named(row["system"], row)]
                 if "failed" in row:
-                    lines.append(row_of([*first, row["failed"], "", "", "", "", ""]))
+                    lines.append(row_of([*first, row["failed"], "", "", "", "", "", ""]))
                     continue
+                similar = f"{row['items_per_s']:,}" if "items_per_s" in row else ""
                 served = [f"{row['users_per_s']:,}", *(f"{row[key]['median']:.3f}" for key in ("p50_ms", "p99_ms"))]
                 ratios = [ratio(row["ratio"][key]) if "ratio" in row else "" for key in ("all_s", "p50_ms", "p99_ms")]
-                lines.append(row_of([*first, *served, *ratios]))
+                lines.append(row_of([*first, *served, *ratios, similar]))
     return [*lines, "", measured_on(results["machine"])]

@@ -5,8 +5,10 @@
 Models of one kind have the same number of dimensions or the same weights of item pairs. The fits are short, because
 only the recommendation of 20 items without items of the history is timed. The packages run in processes that take
 turns. For all users, the result is the median number of users per second. For single users, it is the time of a call
-in milliseconds (p50 and p99). The ratio is the time of the other package divided by the time of skgnnrec in the same
-round; above 1, skgnnrec is faster. Rows are written to serving.json when they are complete.
+in milliseconds (p50 and p99). Where the package has such a function, similar items of all items are timed as well. The
+rows "ranker" are the function that the method `ranker` returns. The ratio is the time of the row divided by the time of
+`recommend` of skgnnrec in the same round; above 1, `recommend` is faster. Rows are written to serving.json when they
+are complete.
 """
 
 import argparse
@@ -51,6 +53,9 @@ KINDS = {
         "RidgeRecommender": _ours("RidgeRecommender"),
         "skrecsys EASE": _skrecsys("EASE"),
     },
+    "neighbours of items that share a user, and 512 singular vectors": {
+        "GraphFilterRecommender": _ours("GraphFilterRecommender"),
+    },
     "neighbours of items: all that share a user; 200; 200": {
         "GraphFilterRecommender, no spectrum": _ours("GraphFilterRecommender", n_components=0),
         "implicit item-kNN": _implicit("nearest_neighbours.CosineRecommender", K=200),
@@ -77,8 +82,12 @@ def measure(kind: str, task_name: str) -> list[dict[str, Any]]:
                 rows[name]["failed"] = str(error)
         rounds = take_turns(ready)
     ours = next(iter(rows))
+    if ours in rounds:
+        rows = {ours: rows[ours], f"{ours}, ranker": {**rows[ours], "system": f"{ours}, ranker"}, **rows}
     for name, taken in rounds.items():
         rows[name]["users_per_s"] = round(len(users) / spread(taken["all_s"])["median"])
+        if "similar_s" in taken:
+            rows[name]["items_per_s"] = round(task.history.shape[1] / spread(taken["similar_s"])["median"])
         rows[name] |= {key: spread(values) for key, values in taken.items()}
         if name != ours and ours in rounds:
             pairs = {key: zip(taken[key], rounds[ours][key], strict=True) for key in taken}
@@ -87,15 +96,25 @@ def measure(kind: str, task_name: str) -> list[dict[str, Any]]:
 
 
 def take_turns(processes: dict[str, Process]) -> dict[str, dict[str, list[float]]]:
-    """Return the seconds for all users and the milliseconds for single users in each round."""
-    taken: dict[str, dict[str, list[float]]] = {name: {"all_s": [], "p50_ms": [], "p99_ms": []} for name in processes}
+    """Return the seconds for all users and all items, and the milliseconds for single users, in each round."""
+    taken: dict[str, dict[str, list[float]]] = {}
     for _ in range(ROUNDS):
-        for name, process in processes.items():
-            taken[name]["all_s"].append(lists(process, "known", LIMIT, N)[1]["seconds"])
-            one = process.ask("one", LIMIT, n=N, n_calls=CALLS)
-            taken[name]["p50_ms"].append(one["p50_ms"])
-            taken[name]["p99_ms"].append(one["p99_ms"])
+        for place, (name, process) in enumerate(processes.items()):
+            of_system = taken.setdefault(name, {})
+            _time(process, "known", "lists", of_system)
+            similar = process.ask("similar", LIMIT, n=N)
+            if similar:
+                of_system.setdefault("similar_s", []).append(similar["seconds"])
+            if not place:
+                _time(process, "ranker", "rank", taken.setdefault(f"{name}, ranker", {}))
     return taken
+
+
+def _time(process: Process, of: str, by: str, taken: dict[str, list[float]]) -> None:
+    """Add the seconds for all users and the milliseconds for single users."""
+    one = process.ask("one", LIMIT, n=N, n_calls=CALLS, by=by)
+    for key, value in {"all_s": lists(process, of, LIMIT, N)[1]["seconds"], **one}.items():
+        taken.setdefault(key, []).append(value)
 
 
 def main() -> None:

@@ -41,24 +41,32 @@ def gowalla(part: str) -> Task:
 
 
 def beauty(part: str, decay: float = 0.75) -> Task:
-    """Purchases in order. The last item of each user is held out; for validation, the item before it."""
-    with gzip.open(DATA / "amazon_beauty" / "sequences.txt.gz", "rt", encoding="utf-8") as lines:
-        sequences = [np.array(line.split()[1:], dtype=np.int64) - 1 for line in lines]
-    items = pd.read_csv(DATA / "amazon_beauty" / "items.csv.gz").set_index("item_id")["title"]
-    n_items = int(items.index.max())
-    if part == "validation":
-        sequences = [sequence[:-1] for sequence in sequences]
-    rows = np.repeat(np.arange(len(sequences)), [len(sequence) - 1 for sequence in sequences])
-    columns = np.concatenate([sequence[:-1] for sequence in sequences])
-    ages = np.concatenate([np.arange(len(sequence) - 2, -1, -1) for sequence in sequences])
-    last = np.array([sequence[-1] for sequence in sequences])
-    shape = (len(sequences), n_items)
-    return Task(
-        _matrix(np.ones(len(rows)), rows, columns, shape),
-        _matrix(decay**ages, rows, columns, shape),
-        _matrix(np.ones(len(last)), np.arange(len(last)), last, shape),
-        items.reindex(range(1, n_items + 1)).fillna("").tolist(),
-    )
+    """Purchases of cosmetics in order. The last item of each user is held out; for validation, the item before it."""
+    return _last_item("amazon_beauty", part, decay)
+
+
+def toys(part: str, decay: float = 0.75) -> Task:
+    """Purchases of toys, split as those of cosmetics."""
+    return _last_item("amazon_toys", part, decay)
+
+
+def lastfm(part: str) -> Task:
+    """Artists of listeners, without times and texts. A random fifth of each row is held out."""
+    data = pd.read_csv(DATA / "lastfm" / "user_artists.tsv.gz", sep="\t")
+    rows, columns = (pd.factorize(data.iloc[:, n], sort=True)[0] for n in range(2))
+    X = _matrix(np.ones(len(data)), rows, columns, (rows.max() + 1, columns.max() + 1))
+    return _random(X, None, part)
+
+
+def lastfm_quarter(part: str) -> Task:
+    """One in four of the pairs of LastFM: about ten artists for a user, one or two users for most artists."""
+    return _random(_quarter(lastfm("all").history), None, part)
+
+
+def movietweetings_quarter(part: str) -> Task:
+    """One in four of the pairs of MovieTweetings: about five films for a user, one or two users for most films."""
+    task = movietweetings("test")
+    return _random(_quarter(sparse.csr_array(task.history + task.held_out)), task.texts, part)
 
 
 def online_retail(part: str, decay: float = 0.75) -> Task:
@@ -75,7 +83,55 @@ def movietweetings(part: str, decay: float = 0.75) -> Task:
     return _future(data, texts.tolist(), part, decay)
 
 
-TASKS = {"gowalla": gowalla, "beauty": beauty, "online_retail": online_retail, "movietweetings": movietweetings}
+TASKS = {
+    "gowalla": gowalla,
+    "beauty": beauty,
+    "toys": toys,
+    "online_retail": online_retail,
+    "movietweetings": movietweetings,
+    "lastfm": lastfm,
+    "lastfm_quarter": lastfm_quarter,
+    "movietweetings_quarter": movietweetings_quarter,
+}
+
+
+def _last_item(folder: str, part: str, decay: float) -> Task:
+    """Hold out the last item of each sequence, for validation the item before it."""
+    with gzip.open(DATA / folder / "sequences.txt.gz", "rt", encoding="utf-8") as lines:
+        sequences = [np.array(line.split()[1:], dtype=np.int64) - 1 for line in lines]
+    items = pd.read_csv(DATA / folder / "items.csv.gz").set_index("item_id").iloc[:, -1]
+    n_items = int(items.index.max())
+    if part == "validation":
+        sequences = [sequence[:-1] for sequence in sequences]
+    rows = np.repeat(np.arange(len(sequences)), [len(sequence) - 1 for sequence in sequences])
+    columns = np.concatenate([sequence[:-1] for sequence in sequences])
+    ages = np.concatenate([np.arange(len(sequence) - 2, -1, -1) for sequence in sequences])
+    last = np.array([sequence[-1] for sequence in sequences])
+    shape = (len(sequences), n_items)
+    return Task(
+        _matrix(np.ones(len(rows)), rows, columns, shape),
+        _matrix(decay**ages, rows, columns, shape),
+        _matrix(np.ones(len(last)), np.arange(len(last)), last, shape),
+        items.reindex(range(1, n_items + 1)).fillna("").tolist(),
+    )
+
+
+def _random(X: sparse.csr_array, texts: list[str] | None, part: str) -> Task:
+    """Hold out a random fifth of each row, for validation a fifth of the rest; "all" holds out nothing."""
+    if part == "all":
+        return Task(X, None, sparse.csr_array(X.shape, dtype=X.dtype), texts)
+    X, held_out = split_interactions(X, hold_out="random", test_size=0.2, random_state=1)
+    if part == "validation":
+        X, held_out = split_interactions(X, hold_out="random", test_size=0.2, random_state=0)
+    return Task(X, None, held_out, texts)
+
+
+def _quarter(X: sparse.csr_array) -> sparse.csr_array:
+    """Return a random quarter of the pairs, of the users with three or more of them."""
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    kept = np.random.default_rng(0).random(X.nnz) < 0.25
+    X = _matrix(np.ones(kept.sum()), rows[kept], X.indices[kept], X.shape)
+    return X[np.flatnonzero(np.diff(X.indptr) >= 3)]
 
 
 def _future(data: dict, texts: list[str], part: str, decay: float) -> Task:

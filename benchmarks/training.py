@@ -24,8 +24,8 @@ from skgnnrec.metrics import ranking_metrics
 HERE = Path(__file__).parent
 K = 20
 CLOSED_FORMS = ["filter, elementwise", "filter, defaults", "filter"]
-LIGHTGCN = {"embedding_dim": 64, "keep_input": True}
-XSIMGCL = {"embedding_dim": 64, "n_layers": 2, "contrast_weight": 0.2, "noise": 0.2, "temperature": 0.15}
+LIGHTGCN = {"embedding_dim": 64, "conv": "lightgcn", "keep_input": True}
+XSIMGCL = {"embedding_dim": 64, "conv": "lightgcn", "n_layers": 2, "contrast_weight": 0.2, "temperature": 0.15}
 BPR = {"loss": "bpr", "batch_size": 2048, "learning_rate_init": 1e-3}
 TRAINED = {
     "gnn, defaults": {},

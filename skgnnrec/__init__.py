@@ -1,14 +1,17 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.persistence import load, save
 from skgnnrec.recommenders import (
     ContentRecommender,
     GNNRatingRegressor,
     GNNRecommender,
     GraphFilterRecommender,
+    GraphFilterRecommenderCV,
     LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
+    RidgeRecommenderCV,
 )
 from skgnnrec.text import TextEmbedder
 from skgnnrec.text.finetuning import InteractionFineTuner, MaskedLMFineTuner
@@ -20,12 +23,16 @@ __all__ = [
     "GNNRatingRegressor",
     "GNNRecommender",
     "GraphFilterRecommender",
+    "GraphFilterRecommenderCV",
     "InteractionFineTuner",
     "ItemCatalog",
     "LogRecommender",
     "MaskedLMFineTuner",
     "PopularityRecommender",
     "RidgeRecommender",
+    "RidgeRecommenderCV",
     "TextEmbedder",
     "__version__",
+    "load",
+    "save",
 ]

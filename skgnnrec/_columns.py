@@ -78,16 +78,15 @@ def _as_array(data: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"data must have rows of one length; NumPy says: {error}") from error
     if array.ndim not in (1, 2):
-        raise ValueError(f"data must have one or two dimensions; got {array.ndim}.")
+        got = f"{array.ndim} dimensions" if array.ndim else f"a {type(data).__name__}"
+        raise ValueError(f"data must have one or two dimensions; got {got}.")
     return np.array(data, dtype=object) if array.dtype.kind in "UST" else array
 
 
 def read_columns(table: Any) -> tuple[str, list[Any] | None, Any]:
     """Return the kind of a table, the labels of its columns, and its columns or its matrix."""
     if sparse.issparse(table):
-        matrix = sparse.csr_array(check_indices(table, "data"), copy=True)
-        matrix.sum_duplicates()
-        return "sparse", None, matrix
+        return "sparse", None, _sum_duplicates(check_indices(table, "data"))
     if isinstance(table, np.ndarray):
         return ("array", None, [Column(table)]) if table.ndim == 1 else ("matrix", None, table)
     if isinstance(table, nw.DataFrame):
@@ -99,6 +98,23 @@ def read_columns(table: Any) -> tuple[str, list[Any] | None, Any]:
     if table.shape[1] and all(isinstance(dtype, pd.SparseDtype) for dtype in table.dtypes):
         return read_columns(table.sparse.to_coo())
     return "frame", list(table.columns), [_from_pandas(table.iloc[:, place]) for place in range(table.shape[1])]
+
+
+def _sum_duplicates(matrix: Any) -> sparse.csr_array:
+    """Return a canonical copy in CSR; integers are added up in a type that holds the sum."""
+    dtype = matrix.dtype
+    wide = np.dtype(np.uint64 if dtype == np.uint64 else np.int64) if dtype.kind in "iu" else dtype
+    found = sparse.csr_array(matrix.astype(wide), copy=True)
+    found.sum_duplicates()
+    if dtype.kind not in "iu" or found.nnz == matrix.nnz:  # without duplicates nothing was added
+        return found.astype(dtype, copy=False)
+    sums = sparse.csr_array(matrix.astype(np.float64), copy=True)
+    sums.sum_duplicates()
+    if (np.abs(sums.data) >= float(np.iinfo(wide).max)).any():
+        raise ValueError(f"data has duplicates whose sum is too large for dtype {wide}.")
+    limits = np.iinfo(dtype)
+    fits = limits.min <= found.data.min() and found.data.max() <= limits.max
+    return found.astype(dtype if fits else wide, copy=False)
 
 
 def _from_pandas(series: Any) -> Column:

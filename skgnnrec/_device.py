@@ -151,14 +151,14 @@ class _SingleBlasThread(_SharedSetting):
         counts = [library.get_num_threads() for library in libraries]
         for library, count in zip(libraries, counts, strict=True):
             if count > 1:
-                library.set_num_threads(1)
+                _set_num_threads(library, 1)
         return counts
 
     def restore(self, before: list[int]) -> None:
         for library, count in zip(_blas_libraries(), before, strict=True):
             # A count other than 1 was set by somebody else in the meantime.
             if count > 1 and library.get_num_threads() == 1:
-                library.set_num_threads(count)
+                _set_num_threads(library, count)
 
     def counts(self) -> list[int]:
         """Return the number of threads of each library without the limit."""
@@ -251,6 +251,14 @@ def map_in_threads(function: Callable[[T], R], tasks: Iterable[T]) -> list[R]:
 
 def _become_worker() -> None:
     _worker.is_busy = True
+
+
+def _set_num_threads(library: Any, count: int) -> None:
+    """Set the number of threads of a BLAS; threadpoolctl would heed only the first thread of the process that does."""
+    release = getattr(library, "clear_controlling_thread", lambda force: None)
+    release(force=True)
+    library.set_num_threads(count)
+    release(force=True)
 
 
 @cache

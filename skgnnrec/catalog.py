@@ -13,7 +13,7 @@ from sklearn.utils import get_tags
 
 from skgnnrec._columns import as_table, hashable, read_columns
 from skgnnrec.exceptions import ItemAlignmentError
-from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few
+from skgnnrec.interactions import Vocabulary, as_ids, as_positions, describe_type, first_few
 
 __all__ = ["ItemCatalog"]
 
@@ -150,7 +150,7 @@ class ItemCatalog:
         if self._vocabulary is not None:
             found = self._vocabulary.positions(flat, missing_ok=True)
         else:
-            places = _as_integers(flat, "ids", "The catalog has no ids, so items are known by position.")
+            places = as_positions(flat, "ids", "The catalog has no ids, so items are known by position.")
             found = np.where((places >= 0) & (places < self.n_items), places, -1)
         return found if shape is None else found.reshape(shape)
 
@@ -172,7 +172,7 @@ class ItemCatalog:
         ValueError
             If a position is not an integer or is out of range.
         """
-        rows = _as_integers(positions, "positions", "numpy.flatnonzero turns a mask into positions.")
+        rows = as_positions(positions, "positions", "numpy.flatnonzero turns a mask into positions.")
         if len(rows) and (rows.min() < 0 or rows.max() >= self.n_items):
             wrong = rows[(rows < 0) | (rows >= self.n_items)]
             raise ValueError(f"positions must be from 0 to {self.n_items - 1}; got {first_few(wrong)}.")
@@ -360,13 +360,6 @@ def _describe_repeated(ids: Any, how_to_keep_one: str) -> str | None:
         return None
     repeated = distinct.ids[np.bincount(places) > 1]
     return f"ids must be distinct; got {first_few(repeated)} in more than one row. {how_to_keep_one}"
-
-
-def _as_integers(positions: Any, name: str, hint: str) -> np.ndarray:
-    array = np.asarray(positions)
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be integers; got values of dtype {array.dtype}. {hint}")
-    return array.astype(np.int64)
 
 
 def item_vocabulary(items: np.ndarray, catalog: ItemCatalog | None) -> tuple[Vocabulary, np.ndarray]:

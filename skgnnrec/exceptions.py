@@ -5,6 +5,7 @@ __all__ = [
     "EmptyHistoryWarning",
     "ItemAlignmentError",
     "LeakageWarning",
+    "LoadError",
     "MemoryLimitError",
     "NonFiniteLossError",
 ]
@@ -12,6 +13,10 @@ __all__ = [
 
 class ItemAlignmentError(ValueError):
     """Raised when item data do not match the columns of the interactions."""
+
+
+class LoadError(ValueError):
+    """Raised when a saved file is damaged, of another kind, of a newer format, or contains types that are not trusted."""
 
 
 class MemoryLimitError(MemoryError, ValueError):

@@ -17,7 +17,15 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skgnnrec import GNNRecommender, GraphFilterRecommender, ItemCatalog, PopularityRecommender, RidgeRecommender
+from skgnnrec import (
+    GNNRecommender,
+    GraphFilterRecommender,
+    ItemCatalog,
+    PopularityRecommender,
+    RidgeRecommender,
+    RidgeRecommenderCV,
+)
+from skgnnrec.compose import BlendedRecommender
 from skgnnrec.datasets import make_interactions
 
 settings.register_profile("skgnnrec", deadline=None, derandomize=True, max_examples=20)
@@ -27,19 +35,22 @@ settings.load_profile("skgnnrec")
 RECOMMENDERS = [
     PopularityRecommender(),
     RidgeRecommender(),
+    RidgeRecommender(order_weight=0.8, rank_decay=0.7),
+    RidgeRecommenderCV({"alpha": [10.0, 3.0]}),
     GraphFilterRecommender(),
+    BlendedRecommender([("filter", GraphFilterRecommender(n_components=8)), ("ridge", RidgeRecommender())]),
     GNNRecommender(embedding_dim=16, max_iter=8, early_stopping=False, device="cpu"),
     GNNRecommender(embedding_dim=8, conv="attention", loss="bpr", max_iter=3, early_stopping=True, device="cpu"),
 ]
-# Those without training: nothing is drawn by an item's or a user's position.
-CLOSED_FORMS = [recommender for recommender in RECOMMENDERS if not isinstance(recommender, GNNRecommender)]
+# Those that are linear in the history, and in which nothing is drawn by an item's or a user's position.
+CLOSED_FORMS = [PopularityRecommender(), RidgeRecommender(), GraphFilterRecommender()]
 # Those that give different users different items.
 PERSONAL = [recommender for recommender in RECOMMENDERS if not isinstance(recommender, PopularityRecommender)]
 
 
 def _name(recommender):
-    attends = getattr(recommender, "conv", "") == "attention"
-    return f"{type(recommender).__name__}{'-attention' if attends else ''}"
+    attends, has_order = getattr(recommender, "conv", "") == "attention", getattr(recommender, "order_weight", 0) > 0
+    return f"{type(recommender).__name__}{'-attention' if attends else '-order' if has_order else ''}"
 
 
 @pytest.fixture(scope="session", params=RECOMMENDERS, ids=_name)
@@ -113,6 +124,9 @@ def furnish(catalog, encoder):
     """Return a function that gives a recommender the catalog and, where it reads item data, an encoder."""
 
     def furnish(recommender, catalog=catalog, item_encoder=encoder):
+        if "recommenders" in recommender.get_params(deep=False):
+            parts = [(name, furnish(part, catalog, item_encoder)) for name, part in recommender.recommenders]
+            return clone(recommender).set_params(recommenders=parts)
         recommender = clone(recommender).set_params(catalog=catalog)
         if "item_encoder" in recommender.get_params(deep=False):
             recommender.set_params(item_encoder=clone(item_encoder) if item_encoder is not None else None)

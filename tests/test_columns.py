@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from fitted_state import foreign_values, through_skops
+from fitted_state import foreign_values, through_file
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
@@ -90,7 +90,7 @@ def test_a_catalog_holds_arrays_and_is_saved_without_pickle(kind):
     tables = {"plain": PLAIN, "gaps": GAPS}
     catalog = ItemCatalog(pd.DataFrame(tables.get(kind) or {"column": KINDS[kind]}), ids=[3, 1, 2])
     assert foreign_values(catalog) == []
-    for copied in (through_skops(catalog), pickle.loads(pickle.dumps(catalog))):
+    for copied in (through_file(catalog), pickle.loads(pickle.dumps(catalog))):
         assert copied == catalog
         pd.testing.assert_frame_equal(copied.data, catalog.data)
 
@@ -182,6 +182,42 @@ def test_signaling_nan_is_a_missing_value():
     for data in (pd.Series(column), pl.Series(column, dtype=pl.Object)):
         assert ItemCatalog(data).data.tolist() == [None, None, *column[2:]]
     assert ItemCatalog({"price": column}).data["price"].tolist() == [None, None, *column[2:]]
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr"])
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([100, 100], np.int8, np.int64),
+        ([-100, -29], np.int8, np.int64),
+        ([100, 20], np.int8, np.int8),
+        ([100, 100], np.uint8, np.uint8),
+        ([1] * 300, np.uint8, np.int64),
+        ([2**31 - 1, 1], np.int32, np.int64),
+        ([2**63, 5], np.uint64, np.uint64),
+        ([True, True], bool, bool),
+        ([0.5, 0.25], np.float32, np.float32),
+    ],
+)
+def test_duplicates_are_summed_in_a_type_that_holds_the_sum(values, dtype, expected, layout):
+    values, columns = np.array(values, dtype=dtype), np.ones(len(values), dtype=int)
+    parts = {"coo": (0 * columns, columns), "csr": (columns, [0, len(values), len(values)])}[layout]
+    matrix = {"coo": sparse.coo_array, "csr": sparse.csr_array}[layout](
+        (values, *parts) if layout == "csr" else (values, parts), shape=(2, 3)
+    )
+    data = ItemCatalog(matrix).data
+    assert data.dtype == expected
+    assert data.toarray().tolist() == [[0, sum(values.tolist()) if dtype is not bool else True, 0], [0, 0, 0]]
+    assert matrix.data.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"), [([2**62] * 2, "int64"), ([-(2**62)] * 3, "int64"), ([2**63] * 2, "uint64")]
+)
+def test_duplicates_beyond_64_bits_are_refused(values, dtype):
+    matrix = sparse.coo_array((np.array(values, dtype=dtype), (0 * np.arange(len(values)),) * 2), shape=(1, 1))
+    with pytest.raises(ValueError, match=f"data has duplicates whose sum is too large for dtype {dtype}"):
+        ItemCatalog(matrix)
 
 
 def test_rows_of_different_length_are_refused():

@@ -26,7 +26,14 @@ from skgnnrec.model_selection import SameUsers, split_interactions
 
 
 def reads_items(recommender):
-    return "item_encoder" in recommender.get_params(deep=False)
+    return any(name.split("__")[-1] == "item_encoder" for name in recommender.get_params())
+
+
+def with_catalog(recommender, catalog):
+    """Return a clone with another catalog, also of the recommenders inside."""
+    parts = recommender.get_params(deep=False).get("recommenders")
+    changed = {"catalog": catalog} if parts is None else {name: with_catalog(part, catalog) for name, part in parts}
+    return clone(recommender).set_params(**changed)
 
 
 def frame_of(X, columns):
@@ -40,6 +47,7 @@ def new_items(titles, names):
 # scikit-learn's batteries ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:y is not used in fit, but holds:UserWarning")  # the checks pass numbers
 def test_the_battery_of_scikit_learn(recommender):
     results = estimator_checks.check_estimator(recommender.set_params(n_recommendations=1), on_fail=None)
     objections = {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"}
@@ -49,6 +57,7 @@ def test_the_battery_of_scikit_learn(recommender):
 
 
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")  # some checks mix them
+@pytest.mark.filterwarnings("ignore:y is not used in fit, but holds:UserWarning")  # the checks pass numbers
 @pytest.mark.parametrize("name", UNCALLED_CHECKS)
 def test_public_checks_that_check_estimator_does_not_call(recommender, name):
     recommender.set_params(n_recommendations=1)
@@ -162,7 +171,7 @@ def test_columns_of_a_frame_come_out_as_ids(recommender, X, names, ids):
 
 
 def test_ids_of_the_catalog_serve_plain_matrices(reader, X, names):
-    positions = clone(reader).set_params(catalog=None).fit(X).recommend(X, 5)[0] if not reads_items(reader) else None
+    positions = with_catalog(reader, None).fit(X).recommend(X, 5)[0] if not reads_items(reader) else None
     items = reader.fit(X).recommend(X, 5)[0]
     assert_array_equal(reader.item_ids_, names)
     assert set(items.ravel()) <= set(names)
@@ -226,7 +235,7 @@ def test_catalog_is_aligned_by_id(reader, X, catalog, names):
     frame = frame_of(X, names)
     expected = reader.fit(frame).decision_function(frame)
     order = np.random.default_rng(0).permutation(40)
-    shuffled = clone(reader).set_params(catalog=catalog.take(order)).fit(frame)
+    shuffled = with_catalog(reader, catalog.take(order)).fit(frame)
     assert_array_equal(shuffled.item_ids_, names)
     assert_allclose(shuffled.decision_function(frame), expected, rtol=1e-4, atol=1e-5)
 
@@ -251,7 +260,7 @@ def test_catalog_of_another_length_is_refused(reader, X):
 def test_a_catalog_of_another_type_is_refused(recommender, X, titles):
     match = r"'catalog' parameter of .* must be an ItemCatalog or None\. Got a Series instead\. .*ItemCatalog\(table"
     with pytest.raises(ValueError, match=match):
-        recommender.set_params(catalog=titles).fit(X)
+        with_catalog(recommender, titles).fit(X)
 
 
 # Candidates -----------------------------------------------------------------------------------------------------------
@@ -303,9 +312,9 @@ def test_no_candidates_no_items(recommender, X):
     [
         ([3, 40], r"holds 1 positions that the recommender was not fitted with: 40"),
         ([-1], r"holds 1 positions that .*: -1"),
-        (["sku-1"], "must be positions"),
-        ([0.0], "must be positions"),
-        ([[1, 2]], r"have one dimension, got shape \(1, 2\)"),
+        (["sku-1"], "must be integers, the positions of items"),
+        ([0.0], "must be integers, the positions of items"),
+        ([[1, 2]], "must be values that can be hashed|have one dimension"),
         ([1, 2, 1], "names an item twice"),
     ],
 )
@@ -478,8 +487,8 @@ def test_search_over_held_out_users(reader, X):
 def test_search_over_held_out_interactions_in_two_processes(reader, X, routing):
     past, future = split_interactions(X, random_state=0)
     grid = {"n_recommendations": [3, 10]}
-    if reads_items(reader):
-        grid["item_encoder__truncatedsvd__n_components"] = [2, 8]
+    for name in [name for name in reader.get_params() if name.endswith("item_encoder__truncatedsvd__n_components")][:1]:
+        grid[name] = [2, 8]
     with config_context(enable_metadata_routing=routing):
         search = GridSearchCV(reader, grid, cv=SameUsers(), n_jobs=2).fit(past, future)
     for params, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
@@ -514,8 +523,11 @@ def test_item_data_is_never_sliced_with_the_users(recommender, furnish, X, routi
 
 def test_parameters_of_the_encoder_stay_unfitted(personal, furnish, X):
     model = furnish(personal).fit(X)
-    with pytest.raises(NotFittedError, match="not fitted"):
-        model.item_encoder[0].transform(["mug"])
+    encoders = {name: value for name, value in model.get_params().items() if name.split("__")[-1] == "item_encoder"}
+    assert encoders
+    for encoder in encoders.values():
+        with pytest.raises(NotFittedError, match="not fitted"):
+            encoder[0].transform(["mug"])
 
 
 def test_text_helps_for_cold_items(personal, furnish, X):

@@ -174,6 +174,16 @@ def test_tasks_have_one_blas_thread_each_and_the_results_are_in_order():
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_other_threads_limit_blas_too():
+    before = blas_threads()
+    for _ in range(2):
+        assert map_in_threads(lambda task: max(blas_threads()), [0]) == [1]
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(map_in_threads, lambda task: max(blas_threads()), [0]).result() == [1]
+    assert blas_threads() == before
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_concurrent_callers_leave_the_threads_of_blas_as_they_were(monkeypatch):
     monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
     before, interval = blas_threads(), sys.getswitchinterval()

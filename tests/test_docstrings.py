@@ -13,7 +13,9 @@ numpydoc_validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is
 # Public functions and classes of these packages need an example; members of classes and base classes do not.
 WITH_EXAMPLES = [
     "skgnnrec",
+    "skgnnrec.compose",
     "skgnnrec.datasets",
+    "skgnnrec.export",
     "skgnnrec.inspection",
     "skgnnrec.metrics",
     "skgnnrec.model_selection",

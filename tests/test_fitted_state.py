@@ -1,11 +1,11 @@
-"""The state of fitted estimators: parameters and arrays, replaced only by a fit that succeeds, saved without pickle."""
+"""The state of fitted estimators: parameters and arrays, replaced only by a fit that succeeds, saved and loaded."""
 
 import datetime
 
 import numpy as np
 import pandas as pd
 import pytest
-from fitted_state import count_steps, foreign_values, interrupt, same, through_skops
+from fitted_state import WAYS, count_steps, foreign_values, interrupt, same, through_file
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -108,10 +108,19 @@ def test_an_interrupted_first_fit_leaves_an_unfitted_estimator(case):
             case.answers(case.estimator)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", ALL, indirect=True)
-def test_skops_files_give_the_same_answers(case):
+def test_a_loaded_estimator_gives_the_same_answers(case, way):
     case.fit(case.first)
-    assert same(case.answers(through_skops(case.estimator)), case.answers(case.estimator))
+    assert same(case.answers(WAYS[way](case.estimator)), case.answers(case.estimator))
+
+
+@pytest.mark.parametrize("case", ALL, indirect=True)
+def test_a_loaded_estimator_can_be_fitted_and_saved_again(case):
+    fresh = through_file(case.estimator)
+    assert str(fresh.get_params()) == str(case.estimator.get_params())
+    again = through_file(through_file(case.fit(case.first)))
+    assert same(case.answers(again.fit(*case.second)), case.answers(case.fit(case.second)))
 
 
 IDS = {
@@ -127,20 +136,20 @@ IDS = {
 
 
 @pytest.mark.parametrize("kind", IDS)
-def test_skops_files_keep_the_type_of_ids(kind, titles, X, encoder):
+def test_files_keep_the_type_of_ids(kind, titles, X, encoder):
     catalog = ItemCatalog(list(titles), ids=IDS[kind])
     rec = RidgeRecommender(catalog=catalog, item_encoder=encoder).fit(X)
-    loaded = through_skops(rec)
+    loaded = through_file(rec)
     assert [type(value) for value in loaded.item_ids_] == [type(value) for value in rec.item_ids_]
     assert loaded.item_ids_.tolist() == rec.item_ids_.tolist()
     assert loaded.predict(X).tolist() == rec.predict(X).tolist()
     assert loaded.catalog == rec.catalog
 
 
-def test_skops_files_of_pipelines_and_searches(furnish, X):
+def test_files_of_pipelines_and_searches(furnish, X):
     search = GridSearchCV(
         make_pipeline(Binarizer(), furnish(GraphFilterRecommender())), {"graphfilterrecommender__sharpness": [0.7, 1]}
     ).fit(X)
-    loaded = through_skops(search)
+    loaded = through_file(search)
     assert same(loaded.predict(X), search.predict(X))
     assert loaded.best_params_ == search.best_params_

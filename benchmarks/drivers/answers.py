@@ -57,6 +57,8 @@ class Driver:
     encode: Callable[[list[str]], np.ndarray] | None = None
     lists_of_rows: Callable[[sparse.csr_matrix, int], np.ndarray] | None = None  # for users who are not in the fit
     lists_among: Callable[[np.ndarray, np.ndarray, int], np.ndarray] | None = None  # users, items, n
+    similar: Callable[[np.ndarray, int], np.ndarray] | None = None  # items, n
+    rank: Callable[[np.ndarray, int], np.ndarray] | None = None  # users, n: as `lists`, by a faster way
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -131,6 +133,7 @@ class Answers:
             "known": lambda: driver.lists(data.users, n),
             "weighted": lambda: driver.lists_of_rows(data.histories, n),
             "newcomers": lambda: driver.lists_of_rows(data.newcomers, n),
+            "ranker": lambda: driver.rank(data.users, n),
             "cold": lambda: driver.lists_among(data.users, data.cold, n),
         }
         before = time.perf_counter()
@@ -139,13 +142,21 @@ class Answers:
         np.save(to, np.asarray(lists, dtype=np.int64))
         return {"seconds": seconds, "peak_mib": peak_mib()}
 
-    def one(self, n: int, n_calls: int) -> dict:
+    def similar(self, n: int) -> dict:
+        """Find similar items of all items, where the package has that function."""
+        if self.driver.similar is None:
+            return {}
+        before = time.perf_counter()
+        self.driver.similar(np.arange(self.data.X.shape[1]), n)
+        return {"seconds": time.perf_counter() - before}
+
+    def one(self, n: int, n_calls: int, by: str = "lists") -> dict:
         """Rank for single users, one after the other, as a server does."""
         asked = np.random.default_rng(0).choice(self.data.users, WARM_UP + n_calls)
-        taken = []
+        taken, rank = [], getattr(self.driver, by)
         for user in asked:
             before = time.perf_counter()
-            self.driver.lists(np.array([user]), n)
+            rank(np.array([user]), n)
             taken.append(1e3 * (time.perf_counter() - before))
         return dict(zip(("p50_ms", "p99_ms"), np.percentile(taken[WARM_UP:], [50, 99]).tolist(), strict=True))
 

@@ -33,6 +33,10 @@ class Implicit(Driver):
             items, scores = self.model.recommend(users, rows_of(self.X, users), N=n)  # *
         return np.where(scores > self.lowest, items, -1)
 
+    def similar(self, items: np.ndarray, n: int) -> np.ndarray:
+        with threadpool_limits(1, "blas"):
+            return self.model.similar_items(items, N=n + 1)[0]  # the item itself is in its list
+
     def lists_of_rows(self, rows: sparse.csr_matrix, n: int) -> np.ndarray:
         with threadpool_limits(1, "blas"):
             items, scores = self.model.recommend(np.arange(rows.shape[0]), rows, N=n, **self.row)

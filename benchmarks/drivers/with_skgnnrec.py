@@ -25,6 +25,7 @@ class Skgnnrec(Driver):
         cls = getattr(skgnnrec, model)  # *
         catalog = {"catalog": ItemCatalog(data.vectors)} if text else {}  # *
         self.model = cls(**parameters, **catalog).fit(data.X)  # *
+        self.ranker = self.model.ranker()
         if hasattr(self.model, "n_iter_"):
             self.about = {"epochs": int(self.model.n_iter_)}
 
@@ -34,6 +35,14 @@ class Skgnnrec(Driver):
     def lists_of_rows(self, rows: sparse.csr_matrix, n: int) -> np.ndarray:
         items, _ = self.model.recommend(rows, n)  # *
         return items
+
+    def rank(self, users: np.ndarray, n: int) -> np.ndarray:
+        ends = self.X.indptr
+        histories = [self.X.indices[ends[user] : ends[user + 1]] for user in users]
+        return self.ranker(histories[0], n=n)[0] if len(users) == 1 else self.ranker.batch(histories, n=n)[0]
+
+    def similar(self, items: np.ndarray, n: int) -> np.ndarray:
+        return self.model.similar_items(items, n)[0]
 
     def lists_among(self, users: np.ndarray, items: np.ndarray, n: int) -> np.ndarray:
         return self.model.recommend(self.X[users], n, candidates=items)[0]

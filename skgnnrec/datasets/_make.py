@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, RealNotInt, validate_params
+from sklearn.utils._param_validation import RealNotInt, validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.datasets._bunch import build_bunch, seconds_to_datetime
 from skgnnrec.datasets._titles import make_titles
@@ -146,6 +147,9 @@ def make_interactions(
     >>> data.item_frame["text"][0]
     'Classic Calendar Office Box'
     """
+    # Products and negative values of NumPy's narrow integers wrap.
+    n_users, n_items, n_topics = int(n_users), int(n_items), int(n_topics)
+    user_exponent, item_exponent = float(user_exponent), float(item_exponent)
     rng = check_random_state(random_state)
     n_warm = n_items - round(cold_item_share * n_items)
     n_pairs = _count_pairs(n_interactions, n_users, n_items, n_warm)
@@ -185,7 +189,7 @@ def _count_pairs(n_interactions: int | float, n_users: int, n_items: int, n_warm
 def _check_topics(n_topics: int, n_items: int, n_warm: int) -> None:
     if n_topics > max(n_warm, 1):
         raise ValueError(
-            f"n_topics must be at most {n_warm}, the number of items that are not cold (of {n_items}); got {n_topics}."
+            f"n_topics must be at most {n_warm}, the number of items that are not cold (n_items={n_items}); got {n_topics}."
         )
 
 

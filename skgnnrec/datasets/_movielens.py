@@ -16,8 +16,9 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.datasets._bunch import build_bunch, seconds_to_datetime
 from skgnnrec.datasets._download import ZIP_ERRORS, fetch_zip

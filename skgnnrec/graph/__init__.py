@@ -9,6 +9,7 @@ from skgnnrec.graph._cooccurrence import (
 )
 from skgnnrec.graph._degrees import inverse_power, item_degrees, normalized_history, popularity_scale, rescale
 from skgnnrec.graph._neighbors import SimilarityGraph, nearest_items
+from skgnnrec.graph._order import next_item_sums
 from skgnnrec.graph._propagation import MessagePassing as MessagePassing
 from skgnnrec.graph._propagation import message_passing
 from skgnnrec.graph._statistics import Statistics, count_users
@@ -22,6 +23,7 @@ __all__ = [
     "item_degrees",
     "message_passing",
     "nearest_items",
+    "next_item_sums",
     "normalized_history",
     "popularity_scale",
     "rescale",

@@ -18,34 +18,36 @@ FRACTION_BITS = 32  # of weights that are no integers
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    r"""Sums over the users of a binary matrix X: :math:`C = X^T D_u^{-a} X`, item counts and the number of users.
+    r"""Sums over the users of a matrix X: :math:`C = X^T D_u^{-a} X`, item counts and the number of users.
 
-    With d_u the number of items of user u, :math:`C_{ij} = \sum_u d_u^{-a}` over the users who have both items. C holds
-    integers: counts for a = 0, else sums of weights that are rounded to multiples of :math:`2^{-32}`. Therefore sums
-    are exact. They do not depend on the order of the users or on how these are divided into blocks, and subtraction
-    restores the statistics before an addition.
+    With d_u the number of items of user u, a binary X has :math:`C_{ij} = \sum_u d_u^{-a}` over the users who have both
+    items. C then holds integers: counts for a = 0, else sums of weights that are rounded to multiples of
+    :math:`2^{-32}`. Therefore sums are exact. They do not depend on the order of the users or on how these are divided
+    into blocks, and subtraction restores the statistics before an addition. For other X they are sums in float64.
     """
 
-    cooccurrence: sparse.csr_array  # (n_items, n_items), int64: C in units of `unit`
+    cooccurrence: sparse.csr_array  # (n_items, n_items): C in units of `unit`, int64 or, where X is not binary, float64
     item_counts: np.ndarray  # (n_items,), int64
     n_users: int
     user_exponent: float  # a, non-negative
 
     @classmethod
     def accumulate(cls, X: sparse.csr_array, user_exponent: float = 0.0) -> Statistics:
-        """Return the statistics of a canonical matrix; stored values count as one."""
+        """Return the statistics of a canonical matrix."""
         lengths = np.diff(X.indptr).astype(np.int64)
-        weights = np.ones(X.shape[0], dtype=np.int64)
+        values, weights = X.data.astype(np.float64), np.ones(X.shape[0])
         if user_exponent:
             scaled = 2.0**FRACTION_BITS * np.maximum(lengths, 1) ** -float(user_exponent)
-            weights = np.maximum(np.rint(scaled), 1).astype(np.int64)
+            weights = np.maximum(np.rint(scaled), 1)
+        if (X.data == 1).all():
+            values, weights = values.astype(np.int64), weights.astype(np.int64)
         n_pairs = min(float((lengths.astype(np.float64) ** 2).sum()), float(X.shape[1]) ** 2)
         check_memory(
             int(12 * n_pairs),
             f"The co-occurrence graph of {X.shape[1]} items",
             "Leave out the longest histories.",
         )
-        return cls(_cooccurrence(X, weights), count_users(X), X.shape[0], float(user_exponent))
+        return cls(_cooccurrence(X, values, weights), count_users(X), X.shape[0], float(user_exponent))
 
     @property
     def unit(self) -> float:
@@ -76,11 +78,11 @@ def count_users(X: sparse.csr_array) -> np.ndarray:
     return np.bincount(X.indices, minlength=X.shape[1])
 
 
-def _cooccurrence(X: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:
-    """Return Xᵀ diag(weights) X in int64; threads compute blocks of rows, as scipy's product releases the GIL."""
+def _cooccurrence(X: sparse.csr_array, values: np.ndarray, weights: np.ndarray) -> sparse.csr_array:
+    """Return Xᵀ diag(weights) X for X with these values; threads compute blocks of rows: scipy releases the GIL."""
     lengths = np.diff(X.indptr)
-    ones = sparse.csr_array((np.ones(X.nnz, dtype=np.int64), X.indices, X.indptr), shape=X.shape)
-    weighted = sparse.csr_array((np.repeat(weights, lengths), X.indices, X.indptr), shape=X.shape)
+    valued = sparse.csr_array((values, X.indices, X.indptr), shape=X.shape)
+    weighted = sparse.csr_array((values * np.repeat(weights, lengths), X.indices, X.indptr), shape=X.shape)
     by_item = weighted.T.tocsr()
     # Blocks of equal work, not of equal size: popular items often have neighbouring positions.
     lengths_by_item = sparse.csr_array((np.repeat(lengths, lengths), X.indices, X.indptr), shape=X.shape).sum(axis=0)
@@ -88,7 +90,7 @@ def _cooccurrence(X: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:
     cuts = np.searchsorted(work, np.linspace(0, work[-1], 4 * n_threads() + 1)[1:-1])
     bounds = np.unique([0, *cuts, X.shape[1]])
     blocks = [by_item[start:stop] for start, stop in itertools.pairwise(bounds)]
-    product = sparse.vstack(map_in_threads(lambda rows: rows @ ones, blocks), format="csr")
+    product = sparse.vstack(map_in_threads(lambda rows: rows @ valued, blocks), format="csr")
     # The product is symmetric, and its transpose has sorted indices: else the order of sums depends on the blocks.
     ordered = product.tocsc()
     return sparse.csr_array((ordered.data, ordered.indices, ordered.indptr), shape=product.shape)

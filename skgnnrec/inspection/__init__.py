@@ -9,6 +9,7 @@ from skgnnrec.inspection._embedding_map import EmbeddingMapDisplay
 from skgnnrec.inspection._long_tail import LongTailDisplay
 from skgnnrec.inspection._metric_over_k import MetricOverKDisplay
 from skgnnrec.inspection._segments import SegmentDisplay
+from skgnnrec.inspection._spectral_response import SpectralResponseDisplay
 
 __all__ = [
     "AccuracyOverTimeDisplay",
@@ -16,4 +17,5 @@ __all__ = [
     "LongTailDisplay",
     "MetricOverKDisplay",
     "SegmentDisplay",
+    "SpectralResponseDisplay",
 ]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from skgnnrec.inspection._axes import legend_above, line_styles, new_axes, plain_numbers, start_at_zero
-from skgnnrec.inspection._rankings import matrix_recommender, named_estimators, unwrap
+from skgnnrec.inspection._rankings import check_text, matrix_recommender, named_estimators, unwrap
 from skgnnrec.interactions import Vocabulary, as_ids
 from skgnnrec.metrics import check_numbers
 from skgnnrec.ranking import hide_interactions, innermost_estimator
@@ -167,6 +167,7 @@ class AccuracyOverTimeDisplay:
         ValueError
             If the arguments have different lengths, if `seconds` are not positive, or if values are not finite.
         """
+        check_text("score_name", score_name)
         keys = as_ids(names, "names")
         given = {"seconds": seconds, "scores": scores}
         columns = {key: check_numbers(each, key, "finite numbers, shape (n_points,)") for key, each in given.items()}

@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skgnnrec.inspection._axes import COLOURS, GREY, MARKERS, new_axes
 from skgnnrec.inspection._projections import METHODS, project, robust_limits
-from skgnnrec.inspection._rankings import check_count, matrix_recommender, unwrap, users_per_item
+from skgnnrec.inspection._rankings import check_count, check_text, matrix_recommender, unwrap, users_per_item
 from skgnnrec.inspection._regions import draw_density, draw_labels, name_regions
 from skgnnrec.interactions import as_ids
 from skgnnrec.metrics import check_numbers, check_vectors
@@ -232,6 +233,8 @@ class EmbeddingMapDisplay:
         check_count("max_items", max_items, least=3)
         check_count("n_labels", n_labels, least=0)
         points = _check_points(vectors)
+        check_text("value_name", value_name)
+        validate_parameter_constraints({"random_state": ["random_state"]}, {"random_state": random_state}, cls.__name__)
         rng = check_random_state(random_state)
         n_items = len(points)
         shown = np.sort(rng.permutation(n_items)[:max_items])

@@ -226,7 +226,9 @@ class MetricOverKDisplay:
 def _lengths(k_values: Any, longest: int) -> NDArray[np.int64]:
     if k_values is None:
         return np.unique(np.rint(np.geomspace(1, longest, min(N_LENGTHS, longest))).astype(np.int64))
-    is_list = isinstance(k_values, Sequence) or (isinstance(k_values, np.ndarray) and k_values.ndim == 1)
+    is_list = (isinstance(k_values, Sequence) and not isinstance(k_values, str | bytes)) or (
+        isinstance(k_values, np.ndarray) and k_values.ndim == 1
+    )
     given = list(k_values) if is_list else []
     if not given or not all(isinstance(k, Integral) and not isinstance(k, bool) and int(k) >= 1 for k in given):
         raise ValueError(f"k_values must be a list of integers >= 1; got {k_values!r}.")

@@ -27,7 +27,7 @@ def named_estimators(given: Any, name: str | None) -> dict[str, Any]:
     """Return estimators by name; a single one has the given name or that of its class."""
     estimators = _named(given, name, type(given).__name__)
     for estimator in estimators.values():
-        if not hasattr(estimator, "get_params"):
+        if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
             raise TypeError(f"estimator must be a recommender, or a dict of recommenders by name; got {given!r}.")
     return estimators
 
@@ -40,7 +40,7 @@ def named_lists(
     lists = {key: check_recommended(table, n_items, name=f"recommended[{key!r}]") for key, table in tables.items()}
     n_rows = {key: len(table) for key, table in lists.items()}
     if len(set(n_rows.values()) | ({n_users} - {None})) > 1:
-        expected = "one row per user" if n_users is None else f"one row for each of {n_users} users"
+        expected = "one row per user" if n_users is None else f"one row for each of the {n_users} users of y_true"
         raise ValueError(f"recommended must have {expected} for all recommenders; got {n_rows} rows.")
     lengths = {key: table.shape[1] for key, table in lists.items()}
     if one_length and len(set(lengths.values())) > 1:
@@ -53,6 +53,11 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be an integer >= {least}; got {value!r}.")
 
 
+def check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string; got {value!r}.")
+
+
 def check_metric(metric: Any) -> None:
     known = list(ranking_metrics([[1]], [[0]]))
     if not isinstance(metric, str) or metric not in known:
@@ -61,6 +66,8 @@ def check_metric(metric: Any) -> None:
 
 def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the fitted recommender in searches and pipelines, and its input."""
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be a fitted recommender; got {estimator!r}.")
     check_is_fitted(estimator)
     return fitted_recommender(estimator, X)
 
@@ -169,8 +176,8 @@ def mean_and_error(y_true: Any, lists: Any, metric: str, k: int | None = None) -
 
 def _named(given: Any, name: Any, default: str) -> dict[str, Any]:
     """Return a dict as it is, and another value with its name."""
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name must be a string; got {name!r}.")
+    if name is not None:
+        check_text("name", name)
     if not isinstance(given, Mapping):
         return {default if name is None else name: given}
     if not given:

@@ -12,6 +12,7 @@ from skgnnrec.inspection._axes import COLOURS, INTERVAL, METRIC_NAMES, legend_ab
 from skgnnrec.inspection._rankings import (
     check_count,
     check_metric,
+    check_text,
     mean_and_error,
     named_estimators,
     named_lists,
@@ -214,8 +215,10 @@ class SegmentDisplay:
             `item_segments` is given with one segment for each user or item.
         """
         check_metric(metric)
+        check_text("x_label", x_label)
         if (user_segments is None) == (item_segments is None):
-            raise ValueError("Pass either user_segments or item_segments; got both or none.")
+            came = "None for both" if item_segments is None else "both"
+            raise ValueError(f"Pass either user_segments or item_segments; got {came}.")
         truth = check_held_out(y_true)
         lists = named_lists(recommended, name, truth.shape[1], truth.shape[0], one_length=True)
         axis, what = (0, "user") if user_segments is not None else (1, "item")

@@ -1,6 +1,7 @@
 """Checks and conversions of input data: matrices, logs, tables, ids and times; splits of matrices."""
 
 from skgnnrec.interactions._hold_out import (
+    hide_from_fit,
     hold_out_cold_items,
     hold_out_future,
     hold_out_last,
@@ -9,27 +10,32 @@ from skgnnrec.interactions._hold_out import (
     labelled_as,
     row_of_each,
 )
-from skgnnrec.interactions._ids import as_ids, describe_type, first_few
+from skgnnrec.interactions._ids import as_ids, as_positions, describe_type, first_few
 from skgnnrec.interactions._logs import (
     Log,
+    concatenate_logs,
     hide_share,
     matrix_of_pairs,
     read_log,
     warn_of_types,
     weigh,
 )
+from skgnnrec.interactions._logs_as_matrices import refuse_log
 from skgnnrec.interactions._matrix import (
     balance,
     binarize,
     check_interactions,
     column_labels,
     column_vocabulary,
+    shape_of,
 )
+from skgnnrec.interactions._order import has_order, places_from_end, weigh_by_rank
 from skgnnrec.interactions._packing import pack, unpack
 from skgnnrec.interactions._pairs import columns_of_pairs
+from skgnnrec.interactions._rows import find_rows
 from skgnnrec.interactions._sparse import check_indices
-from skgnnrec.interactions._tables import Table, read_table
-from skgnnrec.interactions._times import SPAN, Times, read_times
+from skgnnrec.interactions._tables import Table, naming, read_table
+from skgnnrec.interactions._times import SPAN, Times, conversion_to_times, read_times
 from skgnnrec.interactions._vocabulary import Vocabulary
 
 __all__ = [
@@ -39,6 +45,7 @@ __all__ = [
     "Times",
     "Vocabulary",
     "as_ids",
+    "as_positions",
     "balance",
     "binarize",
     "check_indices",
@@ -46,8 +53,13 @@ __all__ = [
     "column_labels",
     "column_vocabulary",
     "columns_of_pairs",
+    "concatenate_logs",
+    "conversion_to_times",
     "describe_type",
+    "find_rows",
     "first_few",
+    "has_order",
+    "hide_from_fit",
     "hide_share",
     "hold_out_cold_items",
     "hold_out_future",
@@ -56,12 +68,17 @@ __all__ = [
     "hold_out_share_of_users",
     "labelled_as",
     "matrix_of_pairs",
+    "naming",
     "pack",
+    "places_from_end",
     "read_log",
     "read_table",
     "read_times",
+    "refuse_log",
     "row_of_each",
+    "shape_of",
     "unpack",
     "warn_of_types",
     "weigh",
+    "weigh_by_rank",
 ]

@@ -12,8 +12,10 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 
 from skgnnrec.exceptions import EmptyHistoryWarning
+from skgnnrec.interactions._order import has_order
 
 __all__ = [
+    "hide_from_fit",
     "hold_out_cold_items",
     "hold_out_future",
     "hold_out_last",
@@ -37,16 +39,35 @@ def hold_out_share(
 def hold_out_share_of_users(
     X: sparse.csr_array, user_share: float, share: float, seed: int, first_row: int = 0
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """Hold out a random share of the rows of some users, drawn from `first_row` on among those with two or more."""
+    """Hold out a share of the rows of some users, drawn from `first_row` on among those with two or more.
+
+    The latest interactions of a row are held out, those with the largest values; equal values are in random order.
+    """
     users = first_row + np.flatnonzero(np.diff(X.indptr)[first_row:] > 1)
     chosen = np.random.default_rng(seed).permutation(users)[: max(1, round(user_share * len(users)))]
-    marked = _last_of_each_row(X, _draw_keys(X, seed), share) if len(chosen) else np.zeros(X.nnz, dtype=bool)
+    marked = np.zeros(X.nnz, dtype=bool)
+    if len(chosen):
+        order = np.empty(X.nnz, dtype=np.int64)
+        order[np.lexsort((_draw_keys(X, seed), X.data))] = np.arange(X.nnz)
+        marked = _last_of_each_row(X, order, share)
     return _divide(X, marked & np.isin(row_of_each(X), chosen))
 
 
 def hold_out_last(X: sparse.csr_array, times: NDArray[Any], size: float) -> tuple[sparse.csr_array, sparse.csr_array]:
     """Hold out the latest interactions of each row; of equal times, the higher item position counts as later."""
     return _divide(X, _last_of_each_row(X, times, size))
+
+
+def hide_from_fit(
+    X: sparse.csr_array, share: float, seed: int, max_users: int
+) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
+    """Return X without a share of each row, and of at most `max_users` rows what remains and what is hidden.
+
+    The latest interactions are hidden where the values of any row differ, a random share elsewhere.
+    """
+    training, hidden = hold_out_last(X, X.data, share) if has_order(X) else hold_out_share(X, share, seed)
+    users = np.random.default_rng(seed).permutation(np.flatnonzero(np.diff(hidden.indptr)))[:max_users]
+    return training, training[users], hidden[users]
 
 
 def hold_out_future(X: sparse.csr_array, times: NDArray[Any], size: float) -> tuple[sparse.csr_array, sparse.csr_array]:

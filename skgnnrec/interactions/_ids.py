@@ -17,9 +17,11 @@ __all__ = [
     "as_array",
     "as_ids",
     "as_objects",
+    "as_positions",
     "describe_type",
     "first_few",
     "is_missing",
+    "joined_ids",
     "keys_of",
     "twin_keys",
 ]
@@ -65,6 +67,17 @@ def as_ids(values: Any, name: str = "ids", *, missing_ok: bool = False) -> NDArr
     if array.dtype.kind in "fmM" and not missing_ok and not (found := np.isfinite(array)).all():
         _refuse_missing(np.flatnonzero(~found), name, array)
     return _exact_floats(array, name) if array.dtype.kind == "f" else array
+
+
+def as_positions(values: Any, name: str, hint: str) -> NDArray[np.int64]:
+    """Return positions as an array of int64; `hint` ends the message about values that are no integers."""
+    array = as_ids(values, name)
+    if len(array) and array.dtype.kind not in "iu":
+        kinds = sorted({type(value).__name__ for value in as_objects(array[:1000])})
+        raise ValueError(
+            f"{name} must be integers, the positions of items; got values of type {', '.join(kinds)}. {hint}"
+        )
+    return array.astype(np.int64)
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
@@ -310,3 +323,10 @@ def _key_of_span(value: np.timedelta64 | timedelta) -> Hashable:
     if unit == "Y":
         number, unit = 12 * number, "M"
     return (kind, number * ATTOSECONDS[unit], "as") if unit in ATTOSECONDS else (kind, number, unit)
+
+
+def joined_ids(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Return two arrays of ids as one, of objects where their types differ."""
+    if first.dtype == second.dtype:
+        return np.concatenate([first, second])
+    return np.fromiter([*as_objects(first), *as_objects(second)], dtype=object, count=len(first) + len(second))

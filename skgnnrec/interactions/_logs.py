@@ -8,16 +8,16 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.interactions._hold_out import hold_out_last, hold_out_share, row_of_each
-from skgnnrec.interactions._ids import describe_type
+from skgnnrec.interactions._ids import describe_type, joined_ids
+from skgnnrec.interactions._matrix import LARGEST_WEIGHT
 from skgnnrec.interactions._tables import Table
-from skgnnrec.interactions._times import Times, read_times
+from skgnnrec.interactions._times import Times
 from skgnnrec.interactions._vocabulary import Vocabulary
 
-__all__ = ["Log", "hide_share", "matrix_of_pairs", "read_log", "warn_of_types", "weigh"]
+__all__ = ["Log", "concatenate_logs", "hide_share", "matrix_of_pairs", "read_log", "warn_of_types", "weigh"]
 
 # A weight that decayed to zero would mean "not seen".
 SMALLEST_WEIGHT = float(np.finfo(np.float32).tiny)
-LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
 class Log(NamedTuple):
@@ -34,18 +34,27 @@ class Log(NamedTuple):
         return Log(self.users[rows], self.items[rows], self.weights[rows], times)
 
 
+def concatenate_logs(first: Log, second: Log) -> Log:
+    """Return the interactions of two logs, with ids; the times of both are of one kind."""
+    times = None
+    if first.times is not None and second.times is not None:
+        times = first.times.followed_by(second.times)
+    users, items = (joined_ids(*parts) for parts in ((first.users, second.users), (first.items, second.items)))
+    return Log(users, items, np.concatenate([first.weights, second.weights]), times)
+
+
 def read_log(table: Table, *, user: Any, item: Any, weight: Any = None, timestamp: Any = None) -> Log:
     """Return the interactions of positive weight, with users and items as ids."""
     weights = np.ones(len(table)) if weight is None else read_weights(table, weight)
     times = None
     if timestamp is not None:
-        times = read_times(table.values(timestamp, "timestamp"), table.describe(timestamp, "timestamp"))
+        times = table.times(timestamp)
     log = Log(table.ids(user, "user"), table.ids(item, "item"), weights, times)
     return log if log.weights.all() else log.take(np.flatnonzero(log.weights))
 
 
 def read_weights(table: Table, weight: Any) -> np.ndarray:
-    """Return a column of weights, non-negative and finite in float32."""
+    """Return a column of weights, non-negative and at most `LARGEST_WEIGHT`."""
     values, name = table.values(weight, "weight"), table.describe(weight, "weight")
     if values.dtype.kind not in "biuf":
         row = next((row for row, value in enumerate(values) if not isinstance(value, Number)), 0)
@@ -55,7 +64,7 @@ def read_weights(table: Table, weight: Any) -> np.ndarray:
         weights = values.astype(np.float64)
     if weights.min() < 0 or weights.max() > LARGEST_WEIGHT:
         raise ValueError(
-            f"{name} must be non-negative and finite in float32, it holds values from {weights.min()} to "
+            f"{name} must hold weights from 0 to {LARGEST_WEIGHT:g}, it holds values from {weights.min()} to "
             f"{weights.max()}."
         )
     return weights

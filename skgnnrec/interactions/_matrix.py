@@ -1,6 +1,6 @@
 """Checks and conversions of interaction matrices."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from numbers import Number
 from typing import Any, cast
 
@@ -12,10 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_non_negative, validate_data
 
 from skgnnrec.interactions._sparse import check_indices
-from skgnnrec.interactions._tables import as_frame
+from skgnnrec.interactions._tables import as_frame, naming
 from skgnnrec.interactions._vocabulary import Vocabulary
 
-__all__ = ["balance", "binarize", "check_interactions", "column_labels", "column_vocabulary"]
+__all__ = ["balance", "binarize", "check_interactions", "column_labels", "column_vocabulary", "shape_of"]
+
+LARGEST_WEIGHT = float(np.float32(1e30))  # weighted sums of long histories stay finite in float32
 
 
 def check_interactions(
@@ -32,6 +34,11 @@ def check_interactions(
     X = _canonical(X, input_name)
     # After duplicates are summed, as some formats do on conversion: 3 and a correction of -1 count 2 in all of them.
     check_non_negative(X, type(estimator).__name__ if estimator is not None else input_name)
+    if estimator is not None and X.data.max(initial=0) > LARGEST_WEIGHT:
+        raise ValueError(
+            f"{input_name} holds weights up to {X.data.max():g}; scores of weights above {LARGEST_WEIGHT:g} are beyond "
+            f"float32. Divide {input_name} by a constant: the recommendations stay the same."
+        )
     return X
 
 
@@ -52,9 +59,24 @@ def balance(X: sparse.csr_array) -> sparse.csr_array:
     )
 
 
-def column_labels(X: Any) -> list[Hashable] | None:
+def shape_of(X: Any, input_name: str) -> tuple[int, ...]:
+    """Return the shape of an array, a table or a list of rows; refuse other values by name."""
+    if isinstance(X, Mapping) or not hasattr(X, "__len__"):  # a dict of columns; lazy tables are refused
+        frame = as_frame(X, input_name)
+        X = X if frame is None else frame
+    shape = getattr(X, "shape", None)
+    try:
+        shape = shape if isinstance(shape, tuple) else np.asarray(X).shape
+    except ValueError as error:
+        raise ValueError(f"{input_name} must be a matrix, got rows of different lengths.") from error
+    if not shape:
+        raise ValueError(_expected_matrix(X, input_name))
+    return shape
+
+
+def column_labels(X: Any, input_name: str = "X") -> list[Hashable] | None:
     """Return the labels of the columns of a table, None for arrays and sparse matrices."""
-    frame = as_frame(X, "X")
+    frame = as_frame(X, input_name)
     if frame is None:
         return None
     return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
@@ -62,7 +84,7 @@ def column_labels(X: Any) -> list[Hashable] | None:
 
 def column_vocabulary(X: Any, input_name: str = "X") -> Vocabulary | None:
     """Return the item ids that the columns of a table carry, None for arrays and sparse matrices."""
-    labels = column_labels(X)
+    labels = column_labels(X, input_name)
     return None if labels is None else Vocabulary(labels, f"The header of {input_name}")
 
 
@@ -70,10 +92,7 @@ def _as_numbers(X: Any, input_name: str) -> Any:
     """Return a table or a matrix; refuse times and masked values, which would be read as numbers."""
     X = frame if (frame := as_frame(X, input_name)) is not None else X
     if X is None or isinstance(X, str | bytes | set | frozenset | Number | Iterator):
-        raise ValueError(
-            f"{input_name} must be a matrix, users x items: an array, a sparse matrix or a DataFrame. Expected 2D "
-            f"array, got an object of type {type(X).__name__}."
-        )
+        raise ValueError(_expected_matrix(X, input_name))
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(f"{input_name} has masked values. {input_name}.filled(0) reads them as no interactions.")
     if isinstance(X, pd.DataFrame) and not X.shape[1]:
@@ -91,16 +110,30 @@ def _as_numbers(X: Any, input_name: str) -> Any:
     return X
 
 
+def _expected_matrix(X: Any, input_name: str) -> str:
+    return (
+        f"{input_name} must be a matrix, users x items: an array, a sparse matrix or a DataFrame. Expected 2D array, "
+        f"got an object of type {type(X).__name__}."
+    )
+
+
 def _check(X: Any, estimator: BaseEstimator | None, reset: bool, input_name: str) -> Any:
     """Return what scikit-learn makes of a matrix; its errors name the argument."""
     try:
-        if estimator is None:
-            return check_array(X, accept_sparse="csr", dtype=np.float32, input_name=input_name)
-        return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32)
+        with naming(input_name):
+            if estimator is None:
+                return check_array(X, accept_sparse="csr", dtype=np.float32, input_name=input_name)
+            return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32)
     except (ValueError, TypeError) as error:
-        if str(error).startswith(("could not convert", "float() argument", "setting an array element")):
+        cause = str(error).removeprefix(f"{input_name}: ")
+        if cause.startswith("setting an array element"):
+            raise ValueError(
+                f"{input_name} must hold numbers in rows of one length; the rows of the given {type(X).__name__} "
+                "differ in their lengths, or hold no numbers."
+            ) from error
+        if cause.startswith(("could not convert", "float() argument")):
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{input_name} must hold numbers: {error}") from error
+            raise kind(f"{input_name} must hold numbers: {cause}") from error
         raise
     except OverflowError as error:
         raise ValueError(f"{input_name} holds an integer too large for dtype('float32').") from error

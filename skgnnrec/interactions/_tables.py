@@ -1,6 +1,8 @@
 """Tables of pandas, polars and pyarrow, dicts of columns and lists of rows, read by one reader."""
 
-from collections.abc import Hashable, Mapping
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,8 +15,9 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 from skgnnrec.interactions._ids import UnhashableIdError, as_array, as_ids, first_few, is_missing
+from skgnnrec.interactions._times import Times, conversion_to_times, read_times
 
-__all__ = ["Table", "as_frame", "read_table"]
+__all__ = ["Table", "as_frame", "naming", "read_table"]
 
 SHOWN_COLUMNS = 20  # that an error message names
 
@@ -43,6 +46,13 @@ class Table:
         """Return a column of numbers or times as a NumPy array without missing values; times in UTC."""
         return _read_values(self._select(column, role), self.describe(column, role))
 
+    def times(self, column: Hashable, role: str = "timestamp") -> Times:
+        """Return a column of times."""
+        values = self.values(column, role)
+        label = column if isinstance(column, str) else self.labels[int(column)]  # type: ignore[call-overload]
+        conversion = conversion_to_times(self.data, self.input_name, label)
+        return read_times(values, self.describe(column, role), conversion)
+
     def describe(self, column: Hashable, role: str) -> str:
         """Return what error messages call a column."""
         return f"The column {role}={column!r} of {self.input_name}"
@@ -69,13 +79,27 @@ def read_table(
 ) -> Table:
     """Return a table; an estimator records its columns (`reset`) or compares them, unless only names count."""
     X = _as_tabular(X, input_name)
-    if isinstance(X, np.ndarray):
-        X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name=input_name)
-    elif not X.shape[0]:
-        raise ValueError(f"Found 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
+    with naming(input_name):
+        if isinstance(X, np.ndarray):
+            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name=input_name)
+        elif not X.shape[0]:
+            raise ValueError(f"Found 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
     if estimator is not None and (reset or not by_name or isinstance(X, np.ndarray)):
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        with naming(input_name):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
     return Table(X, input_name)
+
+
+@contextmanager
+def naming(input_name: str) -> Iterator[None]:
+    """Put the name of the argument before errors of scikit-learn that lack it."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if re.search(rf"\b{re.escape(input_name)}\b", str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{input_name}: {error}") from error
 
 
 def as_frame(X: Any, input_name: str) -> Any:
@@ -125,7 +149,8 @@ def _as_tabular(X: Any, input_name: str) -> Any:
     if isinstance(X, np.ndarray):
         return X
     try:
-        return check_array(X, dtype=None, ensure_all_finite=False, input_name=input_name)
+        with naming(input_name):
+            return check_array(X, dtype=None, ensure_all_finite=False, input_name=input_name)
     except RuntimeError as error:  # of a tensor
         raise ValueError(f"{input_name} cannot be read as an array: {error}") from error
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 
-__all__ = ["SPAN", "Times", "read_times"]
+from skgnnrec._constraints import Interval
+
+__all__ = ["SPAN", "Times", "conversion_to_times", "read_times"]
 
 # What a parameter that is a span of time takes. np.timedelta64 counts as a number, which an interval cannot compare: it
 # stands before it.
@@ -40,6 +41,20 @@ class Times:
 
     values: NDArray[Any]
     unit: str | None
+
+    def followed_by(self, others: "Times") -> "Times":
+        """Return these times and others; datetimes are compared in the finer unit."""
+        if (self.unit is None) != (others.unit is None):
+            kinds = ["numbers" if times.unit is None else "datetimes" for times in (self, others)]
+            raise ValueError(f"The times of the fit are {kinds[0]}, the further ones {kinds[1]}.")
+        if self.unit == others.unit:
+            return Times(np.concatenate([self.values, others.values]), self.unit)
+        both = [times.values.view(f"datetime64[{times.unit}]") for times in (self, others)]
+        finer = np.result_type(*both)
+        joined = [times.astype(finer) for times in both]
+        if any((back.astype(times.dtype) != times).any() for back, times in zip(joined, both, strict=True)):
+            raise ValueError(f"The times of the fit and the further ones do not fit into the unit {finer}.")
+        return Times(np.concatenate(joined).view(np.int64), str(np.datetime_data(finer)[0]))
 
     def span(self, name: str, given: Any) -> Fraction | None:
         """Return a span of time in the unit of the values; numbers stand for seconds where these are datetimes."""
@@ -71,8 +86,22 @@ class Times:
         return f"{number:g}" if self.unit is None else f"{number / float(PER_SECOND[self.unit]):g} seconds"
 
 
-def read_times(values: NDArray[Any], name: str) -> Times:
-    """Return an array of datetimes or numbers as times."""
+def conversion_to_times(data: Any, name: str, label: Any = None) -> str:
+    """Return the code that turns strings into times: in the column of a table, or without a label in all columns."""
+    library = type(data).__module__.partition(".")[0]
+    if library == "polars":
+        columns = "all()" if label is None else f"col({label!r})"
+        return f"{name} = {name}.with_columns(polars.{columns}.str.to_datetime())"
+    first = f"{name} = {name}.to_pandas(); " if library == "pyarrow" else ""
+    if isinstance(data, np.ndarray | list):
+        return f"{name}.astype('datetime64[s]')" if label is None else f"pandas.to_datetime({name}[:, {label}])"
+    if label is None:
+        return f"{first}{name} = {name}.apply(pandas.to_datetime)"
+    return f"{first}{name}[{label!r}] = pandas.to_datetime({name}[{label!r}])"
+
+
+def read_times(values: NDArray[Any], name: str, conversion: str = "pandas.to_datetime") -> Times:
+    """Return an array of datetimes or numbers as times; `conversion` is the code that makes times of strings."""
     if values.dtype.kind == "M":
         return _read_datetimes(values, name)
     if values.dtype.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
@@ -82,7 +111,7 @@ def read_times(values: NDArray[Any], name: str) -> Times:
     if values.dtype.kind == "f":
         return Times(values.astype(np.float64), None)
     kinds = sorted({type(value).__name__ for value in values[:1000]})
-    hint = " Convert strings first, for example with pandas.to_datetime." if {"str", "str_"} & set(kinds) else ""
+    hint = f" Convert strings first: {conversion}" if {"str", "str_"} & set(kinds) else ""
     raise ValueError(f"{name} must hold datetimes or numbers; it holds values of type {', '.join(kinds)}.{hint}")
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec.metrics._average import average_users
 from skgnnrec.metrics._lists import PADDING, check_recommended, look_up, pair_keys
 from skgnnrec.metrics._matrices import check_held_out, check_one_row_each

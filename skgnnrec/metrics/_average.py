@@ -20,7 +20,8 @@ def check_numbers(values: Any, name: str, expected: str) -> NDArray[np.float64]:
     except ValueError as error:
         raise ValueError(f"{message}; got values of different lengths.") from error
     if array.ndim != 1:
-        raise ValueError(f"{message}; got shape {array.shape}.")
+        got = f"shape {array.shape}" if array.ndim else f"a {type(values).__name__}"
+        raise ValueError(f"{message}; got {got}.")
     if array.dtype.kind not in "biuf" and not all(value is None or isinstance(value, Real) for value in array):
         raise ValueError(f"{message}; got values of dtype {array.dtype}.")
     return array.astype(np.float64)

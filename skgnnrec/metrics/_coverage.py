@@ -4,8 +4,9 @@ from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec.metrics._lists import PADDING, check_recommended
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 from sklearn.utils.extmath import row_norms
 
+from skgnnrec._constraints import Interval
 from skgnnrec.metrics._average import average_users
 from skgnnrec.metrics._lists import check_recommended, indicator
 from skgnnrec.metrics._matrices import check_histories, check_one_row_each, check_vectors

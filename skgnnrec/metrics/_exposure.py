@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.interactions import Vocabulary, as_ids
 from skgnnrec.metrics._average import check_numbers, check_weights
@@ -71,6 +72,7 @@ def gini_index(
     >>> round(gini_index([[0, 1], [0, 2]], n_items=4), 3)
     0.5
     """
+    n_items = int(n_items)  # products of NumPy's narrow integers wrap
     lists = check_recommended(recommended, n_items, k)
     shares = np.sort(_place_shares(lists, n_items, np.ones(lists.shape[1]), sample_weight))
     ranks = np.arange(1, n_items + 1)
@@ -135,6 +137,7 @@ def item_exposure(
     >>> item_exposure([[0, 1], [0, 1]], n_items=3).round(3)
     array([0.613, 0.387, 0.   ])
     """
+    n_items = int(n_items)  # products of NumPy's narrow integers wrap
     lists = check_recommended(recommended, n_items, k)
     ranks = np.arange(1, lists.shape[1] + 1)
     attention = 1 / np.log2(ranks + 1) if discount == "log2" else np.ones(len(ranks))

@@ -66,7 +66,8 @@ def _as_numbers(X: Any, name: str) -> Any:
     except ValueError as error:
         raise ValueError(f"{expected}; got rows of different lengths.") from error
     if array.ndim != 2:
-        raise ValueError(f"{expected}; got {array.ndim} dimension(s).")
+        got = f"{array.ndim} dimension(s)" if array.ndim else f"a {type(X).__name__}"
+        raise ValueError(f"{expected}; got {got}.")
     if array is X and hasattr(X, "iloc"):
         return X
     if array.dtype == object and all(value is None or isinstance(value, Real) for value in array.flat):

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec.metrics._average import check_weights, weighted_mean
 from skgnnrec.metrics._lists import Hits, find_hits
 

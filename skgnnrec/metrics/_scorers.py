@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
+from skgnnrec._constraints import Interval
 from skgnnrec.metrics._auc import auc_at_k
 from skgnnrec.metrics._average import check_weights
 from skgnnrec.metrics._lists import PADDING

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec._device import map_in_threads
-from skgnnrec.interactions import column_labels
+from skgnnrec.interactions import column_labels, read_table
 from skgnnrec.model_selection._labels import refuse_lazy_tables
 
 BLOCK_COUNTS = 1 << 22  # numbers in one block of resampled counts
@@ -116,10 +117,12 @@ def check_values(values: Any) -> pd.DataFrame:
     """Return the values of users that have one in every column."""
     refuse_lazy_tables(values=values)
     if not isinstance(values, Mapping | pd.DataFrame):
-        labels = column_labels(values)
+        labels = column_labels(values, "values")
         if labels is None:
             raise TypeError(f"values must be a DataFrame or a dict of columns; got a {type(values).__name__}.")
         values = {label: np.asarray(values[label]) for label in labels}
+    if isinstance(values, Mapping):
+        values = read_table(values, input_name="values").data
     try:
         table = pd.DataFrame(values).astype(np.float64)
     except (ValueError, TypeError) as error:

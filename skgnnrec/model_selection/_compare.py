@@ -11,9 +11,10 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, validate_parameter_constraints
+from sklearn.utils._param_validation import RealNotInt, validate_parameter_constraints
 
-from skgnnrec.interactions import check_indices, read_table
+from skgnnrec._constraints import HasMethods, Interval
+from skgnnrec.interactions import check_indices, read_table, shape_of
 from skgnnrec.metrics import HeldOutRanking, JointScorer, RankingScorer
 from skgnnrec.model_selection._baselines import add_baselines
 from skgnnrec.model_selection._bootstrap import BOOTSTRAP_CONSTRAINTS, intervals, pair_table, resample
@@ -240,10 +241,11 @@ def _run(
 def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Iterator[Split]:
     X, y = _with_rows(X, "X"), _with_rows(y, "y")
     if y is not None:
-        if np.shape(y) != np.shape(X):
-            raise ValueError(f"y must have the shape of X, {np.shape(X)}; got {np.shape(y)}.")
+        shape, other = shape_of(X, "X"), shape_of(y, "y")
+        if other != shape:
+            raise ValueError(f"y must have the shape of X, {shape}; got {other}.")
         require_same_labels(X, y, "X", "y")
-    for train, test in (SameUsers() if cv is None else check_cv(cv)).split(X):
+    for train, test in _folds(SameUsers() if cv is None else cv, X):
         histories = _safe_indexing(X, test)
         if y is None:
             histories, held_out = hide_interactions(histories, test_size, random_state)
@@ -259,6 +261,16 @@ def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Ite
                 "cv must return test users that are all new, or the training users as test users; got "
                 f"{len(test)} test users, {n_known} of them training users."
             )
+
+
+def _folds(cv: Any, X: Any) -> list[tuple[Any, Any]]:
+    """Return the training and test rows of each split; errors name cv."""
+    try:
+        return [(train, test) for train, test in check_cv(cv).split(X)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"cv must be a splitter, a number of folds or pairs of arrays of rows that suit X; got {cv!r}: {error}"
+        ) from error
 
 
 def _with_rows(X: Any, name: str) -> Any:
@@ -279,7 +291,7 @@ def _log_splits(X: Any, y: Any, cv: Any) -> Iterator[Split]:
         yield X, y, None, None
         return
     X = read_table(X).data
-    for train, test in check_cv(cv).split(X):
+    for train, test in _folds(cv, X):
         yield _safe_indexing(X, train), _safe_indexing(X, test), None, None
 
 

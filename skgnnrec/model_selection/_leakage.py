@@ -7,12 +7,20 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
+from skgnnrec._constraints import Interval
 from skgnnrec.exceptions import LeakageWarning
-from skgnnrec.interactions import Times, Vocabulary, check_interactions, column_labels, read_table, row_of_each
+from skgnnrec.interactions import (
+    Times,
+    Vocabulary,
+    check_interactions,
+    column_labels,
+    read_table,
+    row_of_each,
+    shape_of,
+)
 from skgnnrec.model_selection._labels import refuse_lazy_tables, require_same_labels
-from skgnnrec.model_selection._log_splitters import read_log_times
 from skgnnrec.model_selection._split_interactions import times_of
 
 _COLUMN = [str, Interval(Integral, 0, None, closed="left"), None]
@@ -130,10 +138,15 @@ class _Events(NamedTuple):
 def _read_matrices(train: Any, test: Any, timestamps: Any) -> list[_Events]:
     hint = "For logs, name the columns: user=..., item=..."
     for name, part in (("train", train), ("test", test)):
-        if column_labels(part) is not None and not _is_numeric(part):
-            raise ValueError(f"{name} must be a matrix of numbers, users by items; got other columns. {hint}")
-    if np.shape(train) != np.shape(test):
-        raise ValueError(f"test must have the shape of train, {np.shape(train)}; got {np.shape(test)}. {hint}")
+        others = [] if column_labels(part, name) is None else _other_columns(part)
+        if others:
+            label, dtype = others[0]
+            raise ValueError(
+                f"{name} must be a matrix of numbers, users by items; got the column {label!r} of type {dtype}. {hint}"
+            )
+    shape, other = shape_of(train, "train"), shape_of(test, "test")
+    if other != shape:
+        raise ValueError(f"test must have the shape of train, {shape}; got {other}. {hint}")
     require_same_labels(train, test, "train", "test")
     events = []
     for name, part in (("train", train), ("test", test)):
@@ -146,12 +159,14 @@ def _read_matrices(train: Any, test: Any, timestamps: Any) -> list[_Events]:
     return events
 
 
-def _is_numeric(table: Any) -> bool:
+def _other_columns(table: Any) -> list[tuple[Any, Any]]:
+    """Return the labels and types of columns that hold no numbers."""
     if hasattr(table, "iloc"):
-        return all(getattr(dtype, "kind", "O") in "biuf" for dtype in table.dtypes)
+        kinds = zip(table.columns, table.dtypes, strict=True)
+        return [(label, dtype) for label, dtype in kinds if getattr(dtype, "kind", "O") not in "biuf"]
     frame = nw.from_native(table, pass_through=True)
-    dtypes = frame.schema.values() if isinstance(frame, nw.DataFrame) else ()
-    return all(dtype.is_numeric() or dtype == nw.Boolean for dtype in dtypes)
+    schema = frame.schema if isinstance(frame, nw.DataFrame) else {}
+    return [(label, dtype) for label, dtype in schema.items() if not (dtype.is_numeric() or dtype == nw.Boolean)]
 
 
 def _read_logs(train: Any, test: Any, user: Any, item: Any, timestamp: Any) -> list[_Events]:
@@ -164,7 +179,7 @@ def _read_logs(train: Any, test: Any, user: Any, item: Any, timestamp: Any) -> l
     users, items = (_codes(tables, name, role) for name, role in ((user, "user"), (item, "item")))
     keys, times = users * (items.max() + 1) + items, None
     if timestamp is not None:
-        times = _in_one_unit([read_log_times(table, timestamp) for table in tables], timestamp)
+        times = _in_one_unit([table.times(timestamp) for table in tables], timestamp)
         moments = np.unique(times, return_inverse=True)[1]
         keys = np.unique(keys, return_inverse=True)[1] * (moments.max() + 1) + moments
     halves = (slice(None, n_train), slice(n_train, None))

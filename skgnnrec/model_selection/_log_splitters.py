@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
 
-from skgnnrec.interactions import SPAN, Table, Times, Vocabulary, read_table, read_times
+from skgnnrec._constraints import Interval
+from skgnnrec.interactions import SPAN, Vocabulary, read_table
 
 _COLUMN = [str, Interval(Integral, 0, None, closed="left")]
 EDGE = 1e-9  # of a window: floating-point times that are so near to an edge are at the edge
@@ -106,7 +107,8 @@ class RollingWindows(BaseCrossValidator):
         test : ndarray of shape (n_test,)
             The positions of the test rows.
         """
-        column, times = _read_times(read_table(X), self.timestamp)
+        table = read_table(X)
+        column, times = table.values(self.timestamp, "timestamp"), table.times(self.timestamp)
         last, first = _exact(times.values.max()), _exact(times.values.min())
         length, reach, gap = (
             _simplify(times.span(name, getattr(self, name))) for name in ("test_size", "train_size", "gap")
@@ -127,9 +129,10 @@ class RollingWindows(BaseCrossValidator):
             for part, rows in (("training", train), ("test", test)):
                 if not len(rows):
                     raise ValueError(
-                        f"The {part} part of window {window} of {self.n_splits} has no interaction. The log spans "
-                        f"{times.describe(last - first)}, a window {times.describe(length)}: use fewer windows or "
-                        "another test_size, train_size or gap."
+                        f"The {part} part of window {window} of n_splits={self.n_splits} has no interaction. The log "
+                        f"spans {times.describe(last - first)}, a window {times.describe(length)}: use a smaller "
+                        "n_splits or another test_size, train_size or gap; "
+                        f"got {self.test_size!r}, {self.train_size!r} and {self.gap!r}."
                     )
             yield train, test
 
@@ -216,7 +219,7 @@ class LeaveLastOut(BaseCrossValidator):
         """
         table = read_table(X)
         _, users = Vocabulary.of(table.ids(self.user, "user"))
-        order = np.lexsort((read_log_times(table, self.timestamp).values, users))
+        order = np.lexsort((table.times(self.timestamp).values, users))
         counts = np.bincount(users)
         n_held_out = np.minimum(self.n_last, counts - 1)
         if not n_held_out.any():
@@ -243,17 +246,6 @@ class LeaveLastOut(BaseCrossValidator):
             1.
         """
         return 1
-
-
-def read_log_times(table: Table, timestamp: str | int) -> Times:
-    """Return the times of the rows of a log."""
-    return _read_times(table, timestamp)[1]
-
-
-def _read_times(table: Table, timestamp: str | int) -> tuple[NDArray[Any], Times]:
-    """Return the column of the times as it came, and the times."""
-    column = table.values(timestamp, "timestamp")
-    return column, read_times(column, f"The column timestamp={timestamp!r} of {table.input_name}")
 
 
 def _exact(time: Any) -> Fraction:

@@ -9,6 +9,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import _num_samples
 
 from skgnnrec._memory import check_memory
+from skgnnrec.interactions import naming
 
 
 class SameUsers(BaseCrossValidator):
@@ -63,7 +64,8 @@ class SameUsers(BaseCrossValidator):
         MemoryLimitError
             If the machine cannot hold the positions.
         """
-        n_users = _num_samples(X)
+        with naming("X"):
+            n_users = _num_samples(X)
         needed = 2 * np.dtype(np.intp).itemsize * n_users
         check_memory(needed, f"The split of {n_users} users", "Number users from 0 without gaps.")
         yield np.arange(n_users), np.arange(n_users)

@@ -1,5 +1,6 @@
 """Split a matrix of interactions into training and held-out interactions."""
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
+from sklearn.utils._param_validation import RealNotInt, StrOptions, validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec.interactions import (
     check_indices,
     check_interactions,
+    conversion_to_times,
     describe_type,
     hold_out_cold_items,
     hold_out_future,
@@ -19,7 +22,9 @@ from skgnnrec.interactions import (
     hold_out_share,
     labelled_as,
     read_table,
+    refuse_log,
     row_of_each,
+    shape_of,
 )
 from skgnnrec.model_selection._labels import refuse_lazy_tables, require_same_labels
 
@@ -121,6 +126,7 @@ def split_interactions(
            [0., 0., 1.]], dtype=float32)
     """
     refuse_lazy_tables(X=X, timestamps=timestamps)
+    refuse_log(X)
     interactions = check_interactions(X)
     if hold_out == "random":
         parts = hold_out_share(interactions, test_size, random_state)
@@ -138,10 +144,13 @@ def split_interactions(
 
 def times_of(X: sparse.csr_array, timestamps: Any, name: str = "timestamps") -> NDArray[Any]:
     """Return the time of each stored value of `X`, in the order of ``X.data``."""
+    shape = shape_of(timestamps, name)
+    if shape != X.shape:
+        raise ValueError(f"{name} must have the shape of X, {X.shape}; got {shape}.")
+    conversion = conversion_to_times(timestamps, name)
     if not sparse.issparse(timestamps):
-        timestamps = np.asarray(timestamps)
-    if timestamps.shape != X.shape:
-        raise ValueError(f"{name} must have the shape of X, {X.shape}; got {timestamps.shape}.")
+        is_dict = isinstance(timestamps, Mapping)
+        timestamps = np.asarray(read_table(timestamps, input_name=name).data if is_dict else timestamps)
     if sparse.issparse(timestamps):
         times = _look_up_times(X, timestamps, name)
     else:
@@ -151,7 +160,7 @@ def times_of(X: sparse.csr_array, timestamps: Any, name: str = "timestamps") -> 
         times = read_table({name: times}, input_name=name).values(name, name) if len(times) else times.astype(float)
     if times.dtype.kind not in "iufM":
         kind = describe_type(times)
-        hint = " Convert strings first, for example with pandas.to_datetime." if kind == "str" else ""
+        hint = f" Convert strings first: {conversion}" if kind == "str" else ""
         raise ValueError(f"{name} must have numbers or datetimes; got values of type {kind}.{hint}")
     _check_none_missing(X, ~np.isfinite(times), name)
     return times

@@ -20,7 +20,8 @@ def read_numbers(values: Any, name: str, shape: str, n_dimensions: int = 1) -> N
     except ValueError as error:
         raise ValueError(f"{expected}; got rows of different lengths.") from error
     if array.ndim != n_dimensions:
-        raise ValueError(f"{expected}; got shape {array.shape}.")
+        got = f"shape {array.shape}" if array.ndim else f"a {type(values).__name__}"
+        raise ValueError(f"{expected}; got {got}.")
     if array.dtype.kind not in "biuf" and not all(value is None or isinstance(value, Real) for value in array.flat):
         raise ValueError(f"{expected}; got values of dtype {array.dtype}.")
     numbers = array.astype(np.float64)

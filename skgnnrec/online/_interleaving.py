@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.interactions import Vocabulary, as_ids
 from skgnnrec.online._columns import read_numbers, user_codes
@@ -123,7 +124,7 @@ def interleave(
     """
     rankings, vocabulary = _read_rankings(ranking_a, ranking_b)
     n_users = len(rankings[0])
-    n = n or max(ranking.shape[1] for ranking in rankings)
+    n = int(n or max(ranking.shape[1] for ranking in rankings))
     check_memory(BYTES_PER_PLACE * n_users * n, f"A list of n={n} items for each of {n_users} users", "Reduce n.")
     merged = np.full((n_users, n), PADDING, dtype=np.int64)
     teams = np.full((n_users, n), PADDING, dtype=np.int8)

@@ -6,7 +6,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from skgnnrec._constraints import Interval
 
 _COMMON = {
     "ratio": [Interval(Real, 0, None, closed="neither")],

@@ -10,7 +10,10 @@ from skgnnrec.ranking._evaluate import (
 )
 from skgnnrec.ranking._exact import matmul_by_row, round_for_exact_sums, row_lengths, to_unit_length
 from skgnnrec.ranking._held_out import HeldOutRanking
+from skgnnrec.ranking._micro_batcher import MicroBatcher
+from skgnnrec.ranking._ranker import Ranker
 from skgnnrec.ranking._scorers import (
+    ByRecency,
     Constant,
     DenseWeights,
     LowRank,
@@ -22,18 +25,23 @@ from skgnnrec.ranking._scorers import (
     UserFactors,
     WithFallback,
 )
+from skgnnrec.ranking._standardized import Standardized, standardize
 from skgnnrec.ranking._top_k import top_k
 
 __all__ = [
     "BLOCK_BYTES",
+    "ByRecency",
     "Constant",
     "DenseWeights",
     "HeldOutRanking",
     "LowRank",
+    "MicroBatcher",
+    "Ranker",
     "Rough",
     "Scorer",
     "SideBySide",
     "SparseWeights",
+    "Standardized",
     "Sum",
     "UserFactors",
     "WithFallback",
@@ -45,6 +53,7 @@ __all__ = [
     "rank_in_blocks",
     "round_for_exact_sums",
     "row_lengths",
+    "standardize",
     "to_unit_length",
     "top_k",
     "warn_of_leak",

@@ -7,9 +7,9 @@ from skgnnrec._device import map_in_threads, n_threads
 from skgnnrec._memory import check_memory
 from skgnnrec.interactions import row_of_each
 from skgnnrec.ranking._scorers import EPSILON, Rough, Scorer
-from skgnnrec.ranking._top_k import best_entries, kth_largest, top_k
+from skgnnrec.ranking._top_k import best_entries, bound_of_kth, top_k
 
-__all__ = ["BLOCK_BYTES", "CLOSE", "COLUMNS_PER_K", "MANY_COLUMNS", "ROW_CHUNK", "rank_in_blocks"]
+__all__ = ["BLOCK_BYTES", "CLOSE", "COLUMNS_PER_K", "MANY_COLUMNS", "ROW_CHUNK", "rank_block", "rank_in_blocks"]
 
 # One block of float32 scores; a thread holds about three times as much. The allocator returns blocks above 32 MiB to
 # the system at once, and the next block has to touch new pages.
@@ -41,16 +41,24 @@ def rank_in_blocks(
     )
     columns = np.full((n_users, k), -1, dtype=np.int64)
     scores = np.full((n_users, k), -np.inf, dtype=np.float32)
-    rank = _rank_roughly if n_columns >= max(MANY_COLUMNS, COLUMNS_PER_K * k) else _rank_exactly
 
-    def rank_block(start: int) -> None:
+    def rank_rows(start: int) -> None:
         rows = slice(start, start + block)
         histories = X[rows] if n_users > block else X
         marked = seen[rows] if seen is not None and n_users > block else seen
-        columns[rows], scores[rows] = rank(scorer, histories, marked, k)
+        columns[rows], scores[rows] = rank_block(scorer, histories, k, marked)
 
-    map_in_threads(rank_block, range(0, n_users, block))
+    map_in_threads(rank_rows, range(0, n_users, block))
     return columns, scores
+
+
+@np.errstate(under="ignore")
+def rank_block(
+    scorer: Scorer, X: sparse.csr_array, k: int, seen: sparse.csr_array | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the result of `rank_in_blocks` for few histories, with the scores of all of them in memory."""
+    rank = _rank_roughly if scorer.n_columns >= max(MANY_COLUMNS, COLUMNS_PER_K * k) else _rank_exactly
+    return rank(scorer, X, seen, k)
 
 
 def _rank_exactly(
@@ -79,12 +87,13 @@ def _rank_roughly(
 def _screen(rough: Rough, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `top_k` of the exact scores, and the rows in which too many approximate scores are close to the k-th.
 
-    The error of an approximate score is at most e. With t the k-th largest of them, at least k exact scores are t - e
-    or larger. Hence a column among the k best has an exact score of at least t - e, an approximate one of t - 2e.
+    The error of an approximate score is at most e. Where at least k of them are t or larger, at least k exact scores
+    are t - e or larger. Hence a column among the k best has an exact score of at least t - e, an approximate one of
+    t - 2e.
     """
     n_rows, n_columns = rough.scores.shape
-    lowest = kth_largest(rough.scores, k)
-    largest = np.maximum(rough.scores.max(axis=1), np.abs(lowest))
+    lowest, largest = bound_of_kth(rough.scores, k)
+    largest = np.maximum(largest, np.abs(lowest))
     with np.errstate(invalid="ignore", over="ignore"):
         margin = 2 * (rough.error + 2.02 * EPSILON * largest)  # sums of terms are rounded as well
         bound = np.nextafter((lowest - margin).astype(np.float32), np.float32(-np.inf))
@@ -97,7 +106,7 @@ def _screen(rough: Rough, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _leave_out(seen: sparse.csr_array | None, scores: np.ndarray) -> None:
     if seen is not None:
-        scores[row_of_each(seen), seen.indices] = -np.inf
+        scores[row_of_each(seen) if len(scores) > 1 else 0, seen.indices] = -np.inf
 
 
 def _block_rows(n_users: int, n_columns: int) -> int:

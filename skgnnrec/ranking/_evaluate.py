@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.pipeline import Pipeline
 
 from skgnnrec.exceptions import LeakageWarning
-from skgnnrec.interactions import check_interactions, hold_out_share, labelled_as
+from skgnnrec.interactions import check_interactions, hold_out_share, labelled_as, refuse_log
 
 __all__ = [
     "fitted_recommender",
@@ -26,7 +26,7 @@ def rank_held_out(estimator: Any, X: Any, y: Any, k: int, **options: Any) -> Any
 
 def fitted_recommender(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the fitted recommender inside searches and at the end of pipelines, and its input."""
-    while not hasattr(estimator, "rank_held_out"):
+    while isinstance(estimator, type) or not hasattr(estimator, "rank_held_out"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
@@ -40,7 +40,7 @@ def fitted_recommender(estimator: Any, X: Any) -> tuple[Any, Any]:
         else:
             raise TypeError(
                 "estimator must be a recommender with rank_held_out, a search over one or a pipeline that ends in "
-                f"one; got {type(estimator).__name__}."
+                f"one; got {estimator if isinstance(estimator, type) else type(estimator).__name__}."
             )
     return estimator, X
 
@@ -72,5 +72,6 @@ def innermost_estimator(estimator: Any) -> Any:
 
 def hide_interactions(X: Any, share: float, seed: Any) -> tuple[Any, Any]:
     """Return histories and a seeded share of each row, held out; both keep the labels of a DataFrame."""
+    refuse_log(X)
     history, held_out = (labelled_as(X, part) for part in hold_out_share(check_interactions(X), share, seed))
     return history, held_out

@@ -15,11 +15,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import sparse_matmul_to_dense
 
-from skgnnrec.interactions import balance, row_of_each
+from skgnnrec.interactions import balance, row_of_each, weigh_by_rank
 from skgnnrec.ranking._exact import largest_norm, matmul_by_row, round_for_exact_sums, row_lengths, to_unit_length
 
 __all__ = [
     "EPSILON",
+    "TINY",
+    "ByRecency",
     "Constant",
     "DenseWeights",
     "LowRank",
@@ -32,6 +34,7 @@ __all__ = [
     "WithFallback",
 ]
 
+EXACT_VALUES = 1 << 17  # of two factors in float64 at once: more would leave the processor's cache
 EPSILON, TINY = 2.0**-24, 2.0**-126  # of float32: the relative error of a rounding, the smallest normal number
 
 
@@ -180,7 +183,12 @@ class _Product(Scorer):
         error = 1.01 * n_inner * (EPSILON * self._longest * length + TINY)  # TINY for what underflows
 
         def exact(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-            return np.einsum("ij,ij->i", A[rows], self.items[columns].astype(np.float64))
+            values = np.empty(len(rows))
+            step = max(1, EXACT_VALUES // n_inner)
+            for start in range(0, len(rows), step):
+                part = slice(start, start + step)
+                values[part] = np.einsum("ij,ij->i", A[rows[part]], self.items[columns[part]].astype(np.float64))
+            return values
 
         return Rough(scores, error, exact)
 
@@ -241,7 +249,7 @@ class Sum(Scorer):
 
     @np.errstate(under="ignore")
     def scores(self, X: sparse.csr_array) -> np.ndarray:
-        total, products = self._known(X), self._products()
+        total, products = self.known(X), self.products()
         # Several products are added up in float64, so that only their sum is rounded.
         sums = total if len(products) < 2 else np.zeros(total.shape)
         for product in products:
@@ -258,11 +266,13 @@ class Sum(Scorer):
         return np.sum([term.baseline(X, columns) for term in self.terms], axis=0)
 
     def rough(self, X: sparse.csr_array) -> Rough | None:
-        products = [product.rough(X) for product in self._products()]
+        products = [product.rough(X) for product in self.products()]
         if not products:
             return None
-        known = self._known(X)
-        total = np.sum([known, *(product.scores for product in products)], axis=0)
+        known = self.known(X)
+        total = products[0].scores
+        for part in (known, *(product.scores for product in products[1:])):
+            total += part
 
         @np.errstate(under="ignore")
         def exact(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -271,10 +281,11 @@ class Sum(Scorer):
 
         return Rough(total, np.sum([product.error for product in products], axis=0), exact)
 
-    def _products(self) -> list[_Product]:
+    def products(self) -> list[_Product]:
+        """Return the terms that are products."""
         return [term for term in self.terms if isinstance(term, _Product)]
 
-    def _known(self, X: sparse.csr_array) -> np.ndarray:
+    def known(self, X: sparse.csr_array) -> np.ndarray:
         """Return the sum of the terms that are no products."""
         parts = [term.scores(X) for term in self.terms if not isinstance(term, _Product)]
         if not parts:
@@ -282,6 +293,33 @@ class Sum(Scorer):
         for part in parts[1:]:
             parts[0] += part
         return parts[0]
+
+
+@dataclass(frozen=True, eq=False)
+class ByRecency(Scorer):
+    """The scores of histories whose values are replaced by decay^r, with r the number of later steps."""
+
+    scorer: Scorer
+    decay: float
+
+    @property
+    def n_columns(self) -> int:  # type: ignore[override]
+        return self.scorer.n_columns
+
+    def scores(self, X: sparse.csr_array) -> np.ndarray:
+        return self.scorer.scores(weigh_by_rank(X, self.decay))
+
+    def take(self, columns: np.ndarray) -> ByRecency:
+        return ByRecency(self.scorer.take(columns), self.decay)
+
+    def contributions(self, X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
+        return self.scorer.contributions(weigh_by_rank(X, self.decay), columns)
+
+    def baseline(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        return self.scorer.baseline(weigh_by_rank(X, self.decay), columns)
+
+    def rough(self, X: sparse.csr_array) -> Rough | None:
+        return self.scorer.rough(weigh_by_rank(X, self.decay))
 
 
 @dataclass(frozen=True, eq=False)

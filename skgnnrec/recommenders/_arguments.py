@@ -1,7 +1,6 @@
-"""Checks of the arguments of recommenders: tables in the place of catalogs and matrices, held-out items."""
+"""Checks of the arguments of recommenders: tables in the place of catalogs, held-out items, ratings as y."""
 
-from datetime import date
-from numbers import Real
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,9 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skgnnrec.catalog import ItemCatalog
 
-__all__ = ["one_per_row", "refuse_catalog", "refuse_log", "refuse_table"]
+__all__ = ["as_list", "one_per_row", "refuse_catalog", "refuse_table", "warn_of_ratings"]
 
-# A table of at most so many columns and at least so many rows is taken for a log if its first two columns hold whole
-# numbers, so many different ones: users rarely have the same two items, and with so many different weights.
-LOG_COLUMNS, LOG_ROWS, LOG_IDS = 8, 50, 10
-LOG_SAMPLE = 1000  # rows that are looked at
+LARGEST_STARS, FEWEST_STARS = 10, 3  # whole numbers are taken for ratings if there are so many from 0 to the largest
 
 
 def refuse_table(estimator: Any) -> None:
@@ -37,30 +33,6 @@ def refuse_catalog(items: Any, name: str, caller: str) -> None:
         raise ValueError(f"{name} must name fitted items, got an ItemCatalog: {caller} takes no new items.")
 
 
-def refuse_log(X: Any) -> None:
-    """Refuse a log, which would be learned as a matrix of a few items."""
-    if sparse.issparse(X) or not hasattr(X, "__getitem__") or isinstance(X, str | bytes | dict):
-        return
-    if getattr(X, "ndim", 2) != 2:
-        return
-    rows = np.array(X[:LOG_SAMPLE], dtype=object)  # of a list, an array or a frame
-    if rows.ndim != 2 or not 2 <= rows.shape[1] <= LOG_COLUMNS:
-        return
-    columns = rows.T
-    is_named = any(isinstance(value, str | bytes | date | np.datetime64) for value in rows[:LOG_IDS].ravel())
-    if is_named or (len(rows) >= LOG_ROWS and all(_look_like_ids(column) for column in columns[:2])):
-        raise ValueError(
-            f"X looks like a log of interactions: it holds ids, and its {len(columns)} columns would be learned as "
-            f"{len(columns)} items. Use LogRecommender(recommender, user=..., item=...) for a log. A matrix has a row "
-            "for each user and a column for each item."
-        )
-
-
-def _look_like_ids(column: np.ndarray) -> bool:
-    numbers = np.unique(column[[isinstance(value, Real) for value in column]].astype(np.float64))
-    return len(numbers) >= LOG_IDS and bool((numbers == np.rint(numbers)).all())
-
-
 def one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
     """Return a matrix with one entry in each row, none where the column is -1."""
     if columns.dtype.kind not in "iu" or (columns < -1).any() or (columns >= shape[1]).any():
@@ -70,3 +42,28 @@ def one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array
         )
     rows = np.flatnonzero(columns >= 0)
     return sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns[rows])), shape=shape)
+
+
+def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str) -> None:
+    """Warn of a y that holds one rating for each interaction, because `fit` does not use y.
+
+    Held-out items and labels for a splitter are whole numbers, one for each row; so are the ratings of a log, whose
+    rows are its interactions (`n_interactions` is None).
+    """
+    try:
+        ratings = np.asarray(y)
+    except Exception:  # anything can be passed where it is not used
+        return
+    if ratings.dtype.kind not in "iuf" or not ratings.ndim or ratings.shape[1:] not in ((), (1,)):
+        return
+    n, values = len(ratings), np.unique(ratings[np.isfinite(ratings)])
+    is_whole = bool((values == np.rint(values)).all())
+    are_stars = len(values) >= FEWEST_STARS and values[0] >= 0 and values[-1] <= LARGEST_STARS
+    is_clear = n not in (n_rows, 1) and n == n_interactions
+    if is_clear or not is_whole or (n_interactions is None and n == n_rows and are_stars):
+        warnings.warn(f"y is not used in fit, but holds {n} numbers that look like ratings. {advice}", stacklevel=5)
+
+
+def as_list(ids: Any) -> Any:
+    """Return ids as they are, and one id as a list."""
+    return [ids] if isinstance(ids, str | bytes) or not hasattr(ids, "__iter__") else ids

@@ -11,13 +11,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from skgnnrec._constraints import HasMethods, Interval
 from skgnnrec._fitted_state import new_state
 from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog
@@ -25,15 +22,20 @@ from skgnnrec.exceptions import ItemAlignmentError
 from skgnnrec.graph import count_users
 from skgnnrec.interactions import (
     Vocabulary,
+    as_ids,
+    as_positions,
     binarize,
     check_interactions,
     column_vocabulary,
     first_few,
     hold_out_share,
+    refuse_log,
+    shape_of,
+    weigh_by_rank,
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
-from skgnnrec.ranking import Scorer, SideBySide, WithFallback, rank_in_blocks
-from skgnnrec.recommenders._arguments import one_per_row, refuse_catalog, refuse_log, refuse_table
+from skgnnrec.ranking import ByRecency, Ranker, Scorer, SideBySide, WithFallback, rank_in_blocks
+from skgnnrec.recommenders._arguments import one_per_row, refuse_catalog, refuse_table, warn_of_ratings
 from skgnnrec.recommenders._item_vectors import ItemEncoder
 
 __all__ = ["BaseRecommender"]
@@ -67,7 +69,7 @@ class BaseRecommender(
 
     @abstractmethod
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
-        """Learn from a binary X and, where they are known, the unit vectors of items; `previous` is the old state."""
+        """Learn from X and, where they are known, the unit vectors of items; `previous` is the old state."""
 
     @abstractmethod
     def _scorer(self) -> Scorer:
@@ -98,12 +100,22 @@ class BaseRecommender(
         -------
         self : object
             The fitted recommender.
+
+        Warns
+        -----
+        UserWarning
+            If y holds numbers that look like ratings, which belong into `X`.
         """
         task = self._init_callback_context(max_subtasks=self._max_epochs())
         task.call_on_fit_task_begin(estimator=self)
         with new_state(self) as fresh:
             fresh._learn(X, previous=self)
             task.call_on_fit_task_end(estimator=fresh)
+        if y is not None:
+            n_rows, n_interactions = shape_of(X, "X")[0], int(self._item_counts_.sum())
+            warn_of_ratings(
+                y, n_rows, n_interactions, "Put them into X as the values of interactions, or use GNNRatingRegressor."
+            )
         return self
 
     def _validate_params(self) -> None:
@@ -125,19 +137,31 @@ class BaseRecommender(
         catalog = self._aligned_catalog(vocabulary, X.shape[1])
         self._vocabulary_ = catalog._vocabulary if vocabulary is None and catalog is not None else vocabulary
         self._item_counts_ = count_users(X)
+        self._remember(X)
+        rank_decay = getattr(self, "rank_decay", None)
+        self._rank_decay_ = None if rank_decay is None else float(rank_decay)
         self._encoder_: ItemEncoder | None = None
         self.item_vectors_ = None
-        X = binarize(X)
         if catalog is not None and self._uses_items():
             self._encoder_, self.item_vectors_ = ItemEncoder.fit_transform(
-                getattr(self, "item_encoder", None), catalog, getattr(self, "memory", None), X
+                getattr(self, "item_encoder", None), catalog, getattr(self, "memory", None), binarize(X)
             )
         self._fit_interactions(X, self.item_vectors_, previous, **options)
         self._scorer_ = self._with_fallback(self._scorer())
 
+    def _remember(self, X: sparse.csr_array) -> None:
+        """Keep what later updates need; nothing here."""
+
     def _with_fallback(self, scorer: Scorer) -> WithFallback:
         """Return a scorer that gives users without history the popularity ranking."""
-        return WithFallback(scorer, self._item_counts_.astype(np.float32))
+        return WithFallback(self._by_recency(scorer), self._item_counts_.astype(np.float32))
+
+    def _by_recency(self, scorer: Scorer) -> Scorer:
+        return scorer if self._rank_decay_ is None else ByRecency(scorer, self._rank_decay_)
+
+    def _weigh(self, X: sparse.csr_array) -> sparse.csr_array:
+        """Return histories with the values that the scorer receives."""
+        return X if self._rank_decay_ is None else weigh_by_rank(X, self._rank_decay_)
 
     @property
     def item_ids_(self) -> np.ndarray | None:
@@ -182,7 +206,7 @@ class BaseRecommender(
             If the columns of `X` differ from those of the fit, or `candidates` names unknown items.
         """
         X = self._check_histories(X)
-        n = self._length_of_lists(n_recommendations, "recommend")
+        n = self._length_of_lists(n_recommendations, "recommend", exclude_seen)
         scorer, columns, vocabulary = self._candidates(candidates)
         seen = _select_columns(X, columns) if exclude_seen else None
         found, scores = rank_in_blocks(scorer, X, n, seen)
@@ -239,7 +263,7 @@ class BaseRecommender(
         embeddings : ndarray of shape (n_users, embedding_dim), float32
             The users in the space of `item_embedding_`.
         """
-        return self._embed(self._check_histories(X))
+        return self._embed(self._weigh(self._check_histories(X)))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean NDCG@n_recommendations on held-out interactions.
@@ -338,8 +362,22 @@ class BaseRecommender(
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
             shape=(len(columns), self.n_features_in_),
         )
-        found, scores = rank_in_blocks(self._scorer_, queries, n, queries)
+        found, scores = rank_in_blocks(self._scorer_, queries, int(n), queries)
         return (found if self._vocabulary_ is None else self._vocabulary_.names(found)), scores
+
+    def ranker(self) -> Ranker:
+        """Return a function that ranks the items for one user at a time, without the overhead of `recommend`.
+
+        It takes positions of items and returns positions and scores, the same as those of `recommend`. It can be called
+        from several threads, and a later fit does not change it.
+
+        Returns
+        -------
+        ranker : Ranker
+            A callable: ``ranker(positions, weights=None, n=10)``.
+        """
+        check_is_fitted(self)
+        return Ranker(self._scorer_, self.n_features_in_)
 
     @property
     def _n_features_out(self) -> int:
@@ -354,11 +392,15 @@ class BaseRecommender(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _length_of_lists(self, given: int | None, caller: str) -> int:
+    def _length_of_lists(self, given: int | None, caller: str, exclude_seen: bool = True) -> int:
+        """Return the number of recommendations; refuse other values than numbers and flags."""
         n = self.n_recommendations if given is None else given
-        constraint = {"n_recommendations": self._parameter_constraints["n_recommendations"]}
-        validate_parameter_constraints(constraint, {"n_recommendations": n}, caller)
-        return n
+        constraints = {
+            "n_recommendations": self._parameter_constraints["n_recommendations"],
+            "exclude_seen": ["boolean"],
+        }
+        validate_parameter_constraints(constraints, {"n_recommendations": n, "exclude_seen": exclude_seen}, caller)
+        return int(n)  # products of NumPy's narrow integers wrap
 
     def _check_histories(self, X: Any) -> sparse.csr_array:
         check_is_fitted(self)
@@ -368,7 +410,7 @@ class BaseRecommender(
         return X
 
     def _check_held_out(self, y: Any, shape: tuple[int, int]) -> sparse.csr_array:
-        if not sparse.issparse(y) and shape[1] > 1 and np.shape(y) in (shape[:1], (shape[0], 1)):
+        if not sparse.issparse(y) and shape[1] > 1 and shape_of(y, "y") in (shape[:1], (shape[0], 1)):
             return one_per_row(np.ravel(y), shape)
         vocabulary = column_vocabulary(y, "y")
         y = check_interactions(y, input_name="y")
@@ -408,23 +450,19 @@ class BaseRecommender(
 
     def _columns(self, items: Any, name: str) -> np.ndarray:
         """Return the columns of fitted items, by id or by position."""
+        items = as_ids(items, name)
         if self._vocabulary_ is not None:
             kind, columns = "ids", self._vocabulary_.positions(items, name)
         else:
-            kind, positions = "positions", np.asarray(items)
-            if positions.dtype.kind not in "iu" and positions.size:
-                raise ValueError(
-                    f"{name} must be positions (integers) where no ids are known, got dtype {positions.dtype}."
-                )
-            if positions.ndim != 1:
-                raise ValueError(f"{name} must be an ItemCatalog or have one dimension, got shape {positions.shape}.")
+            kind = "positions"
+            positions = as_positions(items, name, "The recommender was fitted without ids of items.")
             columns = np.where((positions >= 0) & (positions < self.n_features_in_), positions, -1).astype(np.int64)
         if (columns < 0).any():
-            unknown = [item for item, column in zip(items, columns, strict=True) if column < 0]
-            shown = first_few(np.fromiter(unknown[:6], dtype=object, count=min(6, len(unknown))))
+            unknown = items[columns < 0]
             hint = " Candidates that were not in the fit are passed as an ItemCatalog." if name == "candidates" else ""
             raise ValueError(
-                f"{name} holds {len(unknown)} {kind} that the recommender was not fitted with: {shown}.{hint}"
+                f"{name} holds {len(unknown)} {kind} that the recommender was not fitted with: {first_few(unknown)}."
+                f"{hint}"
             )
         return columns
 
@@ -454,7 +492,7 @@ class BaseRecommender(
         known, new = np.flatnonzero(columns >= 0), np.flatnonzero(columns < 0)
         parts: list[tuple[Scorer, np.ndarray]] = [(self._scorer_.take(columns[known]), known)]
         if len(new):
-            parts.append((self._new_item_scorer(self._vectors_of(catalog.take(new))), new))
+            parts.append((self._by_recency(self._new_item_scorer(self._vectors_of(catalog.take(new)))), new))
         return SideBySide(tuple(parts)), columns, catalog._vocabulary
 
     def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:

@@ -8,11 +8,12 @@ from scipy import sparse
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.ranking import Scorer, UserFactors, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["ContentRecommender"]
 
 
-class ContentRecommender(BaseRecommender):
+class ContentRecommender(ClosedForm):
     """Recommend the items whose content is most similar to that of the history.
 
     The score of an item is the cosine of its vector with the weighted mean of the vectors of the history. Nothing is

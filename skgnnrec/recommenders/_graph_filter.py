@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import joblib
 import numpy as np
 from scipy import sparse
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_memory as check_cache
 
+from skgnnrec._constraints import Interval
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import (
     SimilarityGraph,
@@ -21,14 +21,16 @@ from skgnnrec.graph import (
     spectrum_of,
     tail_slope,
 )
+from skgnnrec.interactions import binarize
 from skgnnrec.ranking import LowRank, Scorer, SparseWeights, Sum, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent, known_items
+from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["GraphFilterRecommender"]
 
 
-class GraphFilterRecommender(BaseRecommender):
+class GraphFilterRecommender(ClosedForm):
     r"""Filter the history of a user on the graph of interactions and of item content.
 
     With the binary interactions X and the degrees D, the normalised interactions :math:`N = D_u^{-a} X D_i^{a-1}` have
@@ -80,6 +82,12 @@ class GraphFilterRecommender(BaseRecommender):
         Neighbours of each item in K.
     new_item_scale : float, default=1.25
         Factor of the scores of new items. Positive.
+    rank_decay : float, default=None
+        With a number d between 0 and 1, the value of an interaction with r distinct larger values in the history
+        becomes :math:`d^r` in all histories that are scored. With None, histories keep their values.
+    binary : bool, default=True
+        If True, every positive value of X counts as one in the fit. If False, X is used with its values, such as
+        ratings or quantities.
     n_recommendations : int, default=10
         Items per user in `predict` and `score`.
     catalog : ItemCatalog, default=None
@@ -119,7 +127,8 @@ class GraphFilterRecommender(BaseRecommender):
 
     Notes
     -----
-    The fit only uses which values of X are positive. The values are weights of the histories that are scored.
+    By default, the fit only uses which values of X are positive. The values are weights of the histories that are
+    scored.
 
     References
     ----------
@@ -151,6 +160,8 @@ class GraphFilterRecommender(BaseRecommender):
         "degree_exponent": [Interval(Real, 0, 1, closed="both")],
         "sharpness": [Interval(Real, 0, None, closed="neither")],
         "low_pass_weight": [Interval(Real, 0, None, closed="left")],
+        "rank_decay": [Interval(Real, 0, 1, closed="neither"), None],
+        "binary": ["boolean"],
         "n_components": [Interval(Integral, 0, None, closed="left")],
         "content_weight": [Interval(Real, 0, None, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -170,6 +181,8 @@ class GraphFilterRecommender(BaseRecommender):
         content_weight: float = 0.2,
         n_neighbors: int = 20,
         new_item_scale: float = 1.25,
+        rank_decay: float | None = None,
+        binary: bool = True,
         n_recommendations: int = 10,
         catalog: ItemCatalog | None = None,
         item_encoder: Any = None,
@@ -185,19 +198,25 @@ class GraphFilterRecommender(BaseRecommender):
         self.content_weight = content_weight
         self.n_neighbors = n_neighbors
         self.new_item_scale = new_item_scale
+        self.rank_decay = rank_decay
+        self.binary = binary
         self.n_recommendations = n_recommendations
         self.catalog = catalog
         self.item_encoder = item_encoder
         self.memory = memory
         self.random_state = random_state
 
+    def _reads_values(self) -> bool:
+        return not self.binary
+
     @np.errstate(under="ignore")
     def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+        X = binarize(X) if self.binary else X
         cache = check_cache(self.memory)
-        # Hashed once for both caches, and without its values, which are ones.
-        key = None if self.memory is None else joblib.hash((X.indices, X.indptr, X.shape))
+        # Hashed once for both caches.
+        key = None if self.memory is None else joblib.hash(X)
         cooccurrence, spectrum = (cache.cache(part, ignore=["X"]) for part in (_cooccurrence, _spectrum))
-        n_components = min(self.n_components, max(1, min(X.shape) // 4))
+        n_components = min(int(self.n_components), max(1, min(X.shape) // 4))
         found = spectrum(X, key, self.degree_exponent, n_components, self.random_state)
         slope = tail_slope(float(found.values[-1:].sum()), self.alpha)
         graph, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
@@ -211,7 +230,7 @@ class GraphFilterRecommender(BaseRecommender):
         self._projection_ = (found.vectors * weights / popularity[:, None]).astype(np.float32)
         items = (found.vectors * popularity[:, None]).astype(np.float32)
         if vectors is not None:
-            similarity = cache.cache(SimilarityGraph.build)(vectors, self.n_neighbors)
+            similarity = cache.cache(SimilarityGraph.build)(vectors, int(self.n_neighbors))
             is_known = known_items(self._item_counts_)
             length = self._mean_column_length(items, is_known)
             self._by_content_ = ItemsByContent(vectors, is_known, length, float(self.new_item_scale))

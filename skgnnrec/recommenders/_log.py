@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skgnnrec._constraints import Interval
 from skgnnrec._fitted_state import new_state
-from skgnnrec.catalog import ItemCatalog, item_vocabulary
+from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import EmptyHistoryWarning, LeakageWarning
 from skgnnrec.interactions import (
     SPAN,
@@ -28,19 +29,22 @@ from skgnnrec.interactions import (
     read_log,
     read_table,
     row_of_each,
+    shape_of,
     warn_of_types,
     weigh,
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
-from skgnnrec.recommenders._arguments import refuse_catalog
+from skgnnrec.recommenders._arguments import as_list, refuse_catalog, warn_of_ratings
 from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
 from skgnnrec.recommenders._histories import baskets_of, check_users, drop_unknown_items, matrix_of_baskets
+from skgnnrec.recommenders._log_updates import LogUpdates
 from skgnnrec.recommenders._pairs import score_pairs
+from skgnnrec.recommenders._user_ranker import UserRanker
 
 __all__ = ["LogRecommender"]
 
 
-class LogRecommender(CallbackSupportMixin, BaseEstimator):
+class LogRecommender(CallbackSupportMixin, LogUpdates):
     """Recommend from a log: a sample is an interaction, users and items are given by id.
 
     The log is turned into the users × items matrix that `recommender` learns from. The splitters of scikit-learn then
@@ -172,6 +176,11 @@ class LogRecommender(CallbackSupportMixin, BaseEstimator):
             If the catalog lacks items of the log.
         ValueError
             If a column is missing, has missing values, or values of the wrong kind.
+
+        Warns
+        -----
+        UserWarning
+            If y holds numbers that look like ratings, which belong into a column of `X`.
         """
         self.recommender._validate_params()  # before its parameters are read here
         task = self._init_callback_context()
@@ -179,23 +188,21 @@ class LogRecommender(CallbackSupportMixin, BaseEstimator):
         with new_state(self) as fresh:
             fresh._learn(X)
             task.call_on_fit_task_end(estimator=fresh)
+        if y is not None:
+            advice = "Put them into a column of X that weight=... names, or use GNNRatingRegressor."
+            warn_of_ratings(y, shape_of(X, "X")[0], None, advice)
         return self
 
-    def _learn(self, X: Any) -> None:
+    def _learn(self, X: Any, catalog: ItemCatalog | None = None) -> None:
         if self.timestamp is None and (self.rank_decay < 1 or self.half_life is not None):
-            raise ValueError("rank_decay and half_life need the column of the times: timestamp=...")
+            raise ValueError(
+                "rank_decay and half_life need the column of the times, timestamp=...; got timestamp=None."
+            )
         log = self._read_log(X, reset=True)
         if not len(log.users):
             raise ValueError(f"X has no interaction: all of its weights (weight={self.weight!r}) are 0.")
-        self._users_, users = Vocabulary.of(log.users)
-        self._items_, items = item_vocabulary(log.items, self.recommender.catalog)
-        self.interactions_ = self._weigh(log._replace(users=users, items=items), len(self._users_))
-        self._latest_times_, self._time_unit_ = None, None
-        if log.times is not None:
-            self._time_unit_ = log.times.unit
-            self._latest_times_ = np.full(len(self._users_), log.times.values.min())
-            np.maximum.at(self._latest_times_, users, log.times.values)
-        self.recommender_ = clone(self.recommender).fit(self.interactions_)
+        self._take_log(log, self.recommender.catalog if catalog is None else catalog)
+        self._fit_recommender()
 
     @property
     def user_ids_(self) -> np.ndarray:
@@ -419,18 +426,30 @@ class LogRecommender(CallbackSupportMixin, BaseEstimator):
         found, scores = self.recommender_.similar_items(self._columns(items, "items"), n)
         return self._items_.names(found), scores
 
-    def _read_table(self, X: Any, reset: bool) -> Table:
+    def ranker(self) -> UserRanker:
+        """Return a function that ranks the items for one user at a time, without the overhead of `recommend`.
+
+        Returns
+        -------
+        ranker : UserRanker
+            A callable, ``ranker(user, n=10)``, with the method ``ranker.history(items, weights=None, n=10)``.
+        """
+        check_is_fitted(self)
+        rank = self.recommender_.ranker()
+        return UserRanker(rank, self._users_, self._items_, self.interactions_, self.unknown_users)
+
+    def _read_table(self, X: Any, reset: bool, name: str = "X") -> Table:
         by_name = not reset and isinstance(self._user_, str) and isinstance(self._item_, str)
-        table = read_table(X, estimator=self, reset=reset, by_name=by_name)
+        table = read_table(X, estimator=self, reset=reset, by_name=by_name, input_name=name)
         if reset:
             self._user_, self._item_ = columns_of_pairs(
                 table, self.user, self.item, {"weight": self.weight, "timestamp": self.timestamp}
             )
         return table
 
-    def _read_log(self, X: Any, reset: bool) -> Log:
+    def _read_log(self, X: Any, reset: bool, name: str = "X") -> Log:
         """Return the interactions of positive weight, users and items as ids."""
-        table = self._read_table(X, reset)
+        table = self._read_table(X, reset, name)
         return read_log(table, user=self._user_, item=self._item_, weight=self.weight, timestamp=self.timestamp)
 
     def _read_histories(self, histories: Any) -> tuple[sparse.csr_array, np.ndarray]:
@@ -440,14 +459,14 @@ class LogRecommender(CallbackSupportMixin, BaseEstimator):
         if baskets is not None:
             user_ids, lists = baskets
             return matrix_of_baskets(lists, self._items_), user_ids
-        log = self._read_log(histories, reset=False)
+        log = self._read_log(histories, reset=False, name="histories")
         asked, users = Vocabulary.of(log.users)
         items = self._items_.positions(log.items)
         known = drop_unknown_items(items, log.items, self._items_, stacklevel=4)
         return self._weigh(log._replace(users=users, items=items).take(known), len(asked)), asked.ids
 
     def _columns(self, items: Any, name: str) -> np.ndarray:
-        ids = as_ids(_as_list(items), name)
+        ids = as_ids(as_list(items), name)
         columns = self._items_.positions(ids, name)
         if (columns < 0).any():
             unknown = ids[columns < 0]
@@ -485,9 +504,9 @@ class LogRecommender(CallbackSupportMixin, BaseEstimator):
         candidates: Any = None,
         exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
-        n = self.recommender_._length_of_lists(n_recommendations, "recommend")
+        n = self.recommender_._length_of_lists(n_recommendations, "recommend", exclude_seen)
         is_catalog = isinstance(candidates, ItemCatalog)
-        if is_catalog and self.recommender.catalog is None:
+        if is_catalog and self._catalog_ is None:
             raise ValueError(
                 "candidates is an ItemCatalog, but the recommender has none: pass catalog= to its constructor."
             )
@@ -544,13 +563,8 @@ class LogRecommender(CallbackSupportMixin, BaseEstimator):
         return histories, matrix_of_pairs(held_out, np.ones(len(held_out)), shape), asked.ids
 
 
-def _as_list(ids: Any) -> Any:
-    """Return ids as they are, and one id as a list."""
-    return [ids] if isinstance(ids, str | bytes) or not hasattr(ids, "__iter__") else ids
-
-
 def _read_users(users: Any) -> np.ndarray:
-    users = _as_list(users)
+    users = as_list(users)
     if isinstance(users, list) and users and all(isinstance(user, list | set) for user in users):
         raise TypeError("users must be a list of ids; got a list of lists. recommend(histories=...) takes baskets.")
     return as_ids(users, "users")

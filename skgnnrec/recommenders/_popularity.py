@@ -8,11 +8,12 @@ from scipy import sparse
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.ranking import Constant, Scorer
 from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["PopularityRecommender"]
 
 
-class PopularityRecommender(BaseRecommender):
+class PopularityRecommender(ClosedForm):
     """Recommend the items that most users have, the same to every user.
 
     The score of an item is the number of users in the fit who have it. New items have the score 0.

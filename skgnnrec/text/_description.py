@@ -15,7 +15,7 @@ from typing import NamedTuple
 from skgnnrec.text._layout import Layout, read_layout
 from skgnnrec.text._settings import load_settings
 
-__all__ = ["CHECKSUMS", "Description", "describe_model", "file_states", "write_checksums"]
+__all__ = ["CHECKSUMS", "Description", "describe_model", "file_states", "model_files", "write_checksums"]
 
 # The file with the checksums of the files that were saved with it.
 CHECKSUMS = "skgnnrec_checksums.json"
@@ -56,6 +56,14 @@ def describe_model(source: str, revision: str | None, *, strict: bool = True) ->
     return describe(folder, state)
 
 
+def model_files(source: str, revision: str | None, layout: Layout) -> dict[str, Path]:
+    """Return the files that vectors of a described model depend on, by their names in its folder."""
+    folder = source if os.path.isdir(source) else _find_snapshot(source, revision, strict=False)
+    if folder is None:
+        raise OSError(f"model={source!r} is not on this machine.")
+    return {name: Path(folder) / name for name in _names_read(sorted(file_states(folder)), layout)}
+
+
 def file_states(folder: str | os.PathLike[str]) -> dict[str, FileState]:
     """Return the state of each file by its name; the state changes whenever the content of the name does."""
     return dict(_scan(os.fspath(folder), _DEPTH))
@@ -76,14 +84,22 @@ def _scan(folder: str, depth: int, prefix: str = "") -> Iterator[tuple[str, File
 @lru_cache(maxsize=8)
 def _describe_folder(folder: str, state: tuple[tuple[str, FileState], ...]) -> Description:
     layout = read_layout(lambda name: load_settings(Path(folder) / name))
-    folders = {"", layout.path, *layout.dense}
-    # Settings count in any folder, weights only in those that are read.
-    names = [name for name, _ in state if name.endswith(".json") or posixpath.dirname(name) in folders]
-    read = [name for name in names if posixpath.splitext(name)[1] not in _NOT_READ and name != CHECKSUMS]
-    digests = {name: _digest(folder, name) for name in read}
+    names = [name for name, _ in state]
+    if "adapter_config.json" in names and posixpath.join(layout.path, "config.json") not in names:
+        raise ValueError(
+            f"model={folder!r} has LoRA's matrices without their model: save(folder, merge=True) writes a whole model."
+        )
+    digests = {name: _digest(folder, name) for name in _names_read(names, layout)}
     _check_digests(folder, digests)
     weights = {name: digest for name, digest in digests.items() if name.endswith(".safetensors")}
     return Description(layout, _joined(digests), _joined(weights))
+
+
+def _names_read(names: list[str], layout: Layout) -> list[str]:
+    folders = {"", layout.path, *layout.dense}
+    # Settings count in any folder, weights only in those that are read.
+    names = [name for name in names if name.endswith(".json") or posixpath.dirname(name) in folders]
+    return [name for name in names if posixpath.splitext(name)[1] not in _NOT_READ and name != CHECKSUMS]
 
 
 def write_checksums(folder: str | os.PathLike[str], names: list[str]) -> None:

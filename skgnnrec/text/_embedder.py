@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -17,18 +18,20 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skgnnrec._constraints import Interval
 from skgnnrec._device import resolve_device, resolve_dtype, torch_settings
 from skgnnrec._fitted_state import new_state
 from skgnnrec.text._cache import VectorCache, make_keys, open_cache
-from skgnnrec.text._description import Description, describe_model
+from skgnnrec.text._description import Description, describe_model, model_files
 from skgnnrec.text._layout import POOLINGS, Layout, Reading
 from skgnnrec.text._texts import as_table, read_texts, repair_surrogates
 
 if TYPE_CHECKING:
     from skgnnrec.text._model import TextModel
+    from skgnnrec.text._module import VectorModule
 
 __all__ = ["TextEmbedder"]
 
@@ -163,7 +166,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str, os.PathLike],
-        "columns": [None, str, Integral, "array-like"],
+        "columns": [None, str, Interval(Integral, None, None, closed="neither"), "array-like"],
         "separator": [str],
         "prompt": [None, str],
         "prompt_name": [None, str],
@@ -369,6 +372,13 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         normalize = layout.normalize is not False if self.normalize == "auto" else bool(self.normalize)
         return Reading(repair_surrogates(prompt if self.prompt is None else self.prompt), pooling, normalize)
 
+    def _as_module(self, model: TextModel | None = None) -> VectorModule:
+        """Return the module of torch that turns tokens into vectors, of a model in float32 on the CPU."""
+        from skgnnrec.text._module import VectorModule
+
+        model = self._load_model("float32") if model is None else model
+        return VectorModule(model, self._read_settings(model.layout), self._kept_dim(model.embedding_dim))
+
     def _kept_dim(self, model_dim: int) -> int:
         if self.truncate_dim is not None and self.truncate_dim > model_dim:
             raise ValueError(
@@ -472,15 +482,24 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with a digest of the model, so that `joblib.hash` differs where the model does."""
-        try:
-            described = describe_model(os.fspath(self.model), self.revision, strict=False)
-        except (OSError, ValueError, TypeError):  # of a parameter or a model that a fit would refuse
-            described = None
-        return {**super().__getstate__(), _CONTENT: None if described is None else described.fingerprint}
+        return {**super().__getstate__(), _CONTENT: self._fingerprint()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a state without the digest of the model."""
         super().__setstate__({name: value for name, value in state.items() if name != _CONTENT})
+
+    def _fingerprint(self) -> str | None:
+        """Return the fingerprint of the model, None where it is not on this machine."""
+        try:
+            described = describe_model(os.fspath(self.model), self.revision, strict=False)
+        except (OSError, ValueError, TypeError):  # of a parameter or a model that a fit would refuse
+            return None
+        return None if described is None else described.fingerprint
+
+    def _files_of_model(self) -> tuple[str, dict[str, Path]]:
+        """Return the fingerprint of the model and its files by name, for a copy of the model."""
+        described = self._describe()
+        return described.fingerprint, model_files(os.fspath(self.model), self.revision, described.layout)
 
     @property
     def _n_features_out(self) -> int:

@@ -12,9 +12,8 @@ from skgnnrec.training._losses import (
 )
 from skgnnrec.training._progress import Learner, Progress
 from skgnnrec.training._sampling import (
-    batches_of_interactions,
-    batches_of_users,
-    draw_items,
+    batches_of,
+    draw_past,
     draw_unseen_items,
     keys_of,
 )
@@ -24,11 +23,10 @@ __all__ = [
     "Checkpoint",
     "Learner",
     "Progress",
-    "batches_of_interactions",
-    "batches_of_users",
+    "batches_of",
     "bpr_loss",
     "contrast_loss",
-    "draw_items",
+    "draw_past",
     "draw_unseen_items",
     "keys_of",
     "multiple_negatives_loss",

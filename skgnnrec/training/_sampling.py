@@ -1,4 +1,4 @@
-"""Batches of users and interactions, and negative sampling."""
+"""Batches, parts of histories, and negative sampling."""
 
 from __future__ import annotations
 
@@ -9,42 +9,30 @@ from scipy import sparse
 
 from skgnnrec.interactions import row_of_each
 
-__all__ = ["batches_of_interactions", "batches_of_users", "draw_items", "draw_unseen_items", "keys_of"]
+__all__ = ["batches_of", "draw_past", "draw_unseen_items", "keys_of"]
 
 MAX_ROUNDS = 20  # of drawing again the items that a user has, before the unseen items are listed
 
 
-def batches_of_users(X: sparse.csr_array, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the rows of X in random order, in batches of about `batch_size` interactions; empty rows are left out.
-
-    A step then reads each history once, however many interactions it has.
-    """
-    users = rng.permutation(np.flatnonzero(np.diff(X.indptr)))
-    ends = np.cumsum(np.diff(X.indptr)[users])
-    if not len(users):
-        return
-    n_batches = max(1, round(ends[-1] / batch_size))
-    cuts = np.searchsorted(ends, np.linspace(0, ends[-1], n_batches + 1)[1:-1])
-    yield from (batch for batch in np.split(users, cuts) if len(batch))
-
-
-def batches_of_interactions(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def batches_of(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield the numbers below n in random order, in batches of about `batch_size`; batch sizes differ by at most 1."""
     if n:
         yield from np.array_split(rng.permutation(n), max(1, round(n / batch_size)))
 
 
-def draw_items(popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw n items with replacement, with probability proportional to popularity^exponent.
+def draw_past(X: sparse.csr_array, rng: np.random.Generator) -> np.ndarray:
+    """Return which entries of X are before a random moment in the second half of their row.
 
-    An exponent of 0 draws uniformly from all items; with another one, items without popularity are never drawn.
+    Larger values of a row are later; equal values are in random order. At least one entry of a row is before the
+    moment, and of two or more at least one is not.
     """
-    if exponent == 0 or not popularity.any():
-        return rng.integers(0, len(popularity), n)
-    shares = popularity / popularity.max()  # whose powers do not overflow
-    with np.errstate(under="ignore"):
-        weights = np.power(shares, exponent, where=popularity > 0, out=np.zeros(len(popularity)))
-    return rng.choice(len(popularity), n, p=weights / weights.sum())
+    rows, lengths = row_of_each(X), np.diff(X.indptr)
+    order = np.lexsort((rng.random(X.nnz), X.data, rows))
+    place = np.arange(X.nnz) - X.indptr[rows]
+    cut = rng.integers(lengths // 2, np.maximum(lengths, 1))
+    is_past = np.empty(X.nnz, dtype=bool)
+    is_past[order] = place < np.maximum(cut, 1)[rows]
+    return is_past
 
 
 def keys_of(X: sparse.csr_array) -> np.ndarray:
@@ -53,20 +41,19 @@ def keys_of(X: sparse.csr_array) -> np.ndarray:
 
 
 def draw_unseen_items(
-    users: np.ndarray, seen: np.ndarray, popularity: np.ndarray, exponent: float, n: int, rng: np.random.Generator
+    users: np.ndarray, seen: np.ndarray, n_items: int, n: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw n items for each entry of `users` that the user does not have, (n_users, n); -1 for users with all items.
 
-    `seen` are the keys of the interactions, from `keys_of`; probabilities are those of `draw_items`.
+    `seen` are the keys of the interactions, from `keys_of`.
     """
-    n_items = np.int64(len(popularity))
     repeated = np.repeat(users.astype(np.int64), n)
-    drawn = draw_items(popularity, exponent, len(repeated), rng)
+    drawn = rng.integers(0, n_items, len(repeated))
     open_places = np.flatnonzero(_is_in(repeated * n_items + drawn, seen))
     for _ in range(MAX_ROUNDS):
         if not len(open_places):
             break
-        drawn[open_places] = draw_items(popularity, exponent, len(open_places), rng)
+        drawn[open_places] = rng.integers(0, n_items, len(open_places))
         is_seen = _is_in(repeated[open_places] * n_items + drawn[open_places], seen)
         open_places = open_places[is_seen]
     for user in np.unique(repeated[open_places]):  # the few users who have nearly all items that are drawn

@@ -82,8 +82,10 @@ def test_subtraction_restores_the_statistics_before_an_addition(first, second, e
 
 
 @given(histories, exponents)
-def test_values_do_not_matter(dense, exponent):
-    assert_same(accumulate(3.5 * dense, exponent), accumulate(dense, exponent))
+def test_values_are_factors(dense, exponent):
+    found, binary = accumulate(3.5 * dense, exponent), accumulate(dense, exponent)
+    assert_allclose(found.cooccurrence.toarray(), 3.5**2 * binary.cooccurrence.toarray(), rtol=1e-12)
+    assert_array_equal(found.item_counts, binary.item_counts)
 
 
 @given(histories, exponents)

@@ -117,3 +117,10 @@ def test_similar_times_stay_on_a_linear_axis():
 def test_bad_measurements_are_refused(columns, message):
     with pytest.raises(ValueError, match=message):
         AccuracyOverTimeDisplay.from_predictions(*columns)
+
+
+@pytest.mark.parametrize("y", [None, "log"])
+def test_a_log_for_a_recommender_of_matrices_is_refused(y):
+    log = pd.DataFrame({"user": ["ann", "bob"] * 3, "item": ["mug", "pot", "cup"] * 2})
+    with pytest.raises(ValueError, match=r"X looks like a log .* Use LogRecommender\(recommender, user=\.\.\., item="):
+        AccuracyOverTimeDisplay.from_estimator(RidgeRecommender(), log, log if y else None)

@@ -39,8 +39,12 @@ def test_there_are_at_most_12_lengths(fitted, pair):
 @pytest.mark.parametrize(
     ("truth", "lists", "message"),
     [
-        ([[1, 0]], [[0], [1]], r"one row for each of 1 users for all recommenders; got {'recommender': 2} rows"),
-        ([[1, 0]], {"a": [[0]], "b": [[0], [1]]}, r"one row for each of 1 users .*; got {'a': 1, 'b': 2} rows"),
+        (
+            [[1, 0]],
+            [[0], [1]],
+            r"one row for each of the 1 users of y_true for all recommenders; got {'recommender': 2} rows",
+        ),
+        ([[1, 0]], {"a": [[0]], "b": [[0], [1]]}, r"one row for each of the 1 users .*; got {'a': 1, 'b': 2} rows"),
         ([[1, 0]], {"a": [[0]], "b": [["mug"]]}, r"recommended\['b'\] must hold item positions"),
         ({1, 2}, [[0]], r"y_true must be a matrix of numbers.*got a set"),
         ([[1, 0]], {}, r"at least one recommender; got an empty dict"),

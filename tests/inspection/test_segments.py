@@ -102,8 +102,8 @@ def test_segments_have_equal_weights_without_equal_values():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"either user_segments or item_segments; got both or none"),
-        ({"user_segments": ["a"], "item_segments": ["a"] * 3}, r"got both or none"),
+        ({}, r"either user_segments or item_segments; got None for both"),
+        ({"user_segments": ["a"], "item_segments": ["a"] * 3}, r"item_segments; got both"),
         ({"user_segments": ["a"]}, r"user_segments must have the segment of each user; got 1 segments .* \(2, 3\)"),
         ({"item_segments": ["a"]}, r"item_segments must have the segment of each item; got 1 segments"),
         ({"user_segments": {"a", "b"}}, r"user_segments must have an order, got a set"),

@@ -273,6 +273,14 @@ def test_a_share_of_the_later_users_gives_something(first_row):
     assert (np.diff(history.indptr)[given] > 0).all()
 
 
+def test_of_a_share_of_the_users_the_latest_interactions_are_held_out():
+    X = interactions()
+    X.data = np.random.default_rng(0).permutation(X.nnz) + 1.0
+    history, held_out = hold_out_share_of_users(X, 0.5, 0.3, 0)
+    for user in np.flatnonzero(np.diff(held_out.indptr)):
+        assert history[[user]].data.max() < held_out[[user]].data.min()
+
+
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 NAMES = ["a", "b", "c"]

@@ -241,7 +241,7 @@ def with_data(data):
         (sparse.csr_array((3, 0)), r"0 feature\(s\)"),
         (sparse.dia_array((0, 3)), r"0 sample\(s\)"),
         ([["a", "b"]], "X must hold numbers: could not convert string to float"),
-        ([[1, 2], [3]], "X must hold numbers: setting an array element with a sequence"),
+        ([[1, 2], [3]], "X must hold numbers in rows of one length; the rows of the given list differ"),
         ([[10**400]], "X holds an integer too large for dtype"),
         (1j * np.eye(2), "Complex data not supported"),
         (1j * sparse.eye_array(2, format="csr"), "Complex data not supported"),

@@ -150,7 +150,7 @@ def test_tables_of_other_libraries(make):
             ValueError,
             "must have numeric columns of the same length; pandas says: could not",
         ),
-        ({"a": [0.1, 0.2], "b": [0.1]}, ValueError, "must have numeric columns of the same length; pandas says: All"),
+        ({"a": [0.1, 0.2], "b": [0.1]}, ValueError, "values is a dict, which must hold columns of one length"),
         ([[0.1, 0.2]], TypeError, "values must be a DataFrame or a dict of columns; got a list"),
         (pl.LazyFrame({"a": [0.1], "b": [0.2]}), TypeError, r"values is a lazy table, LazyFrame: call values\.collect"),
     ],

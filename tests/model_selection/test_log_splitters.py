@@ -214,7 +214,9 @@ def test_windows_by_definition(days, length, n_splits, train_size, gap):
     if all(train and test for train, test in expected):
         assert splits(windows, log) == expected
     else:
-        with pytest.raises(ValueError, match=r"The (training|test) part of window \d of \d has no interaction"):
+        with pytest.raises(
+            ValueError, match=r"The (training|test) part of window \d of n_splits=\d has no interaction"
+        ):
             splits(windows, log)
 
 
@@ -281,7 +283,7 @@ def test_in_scikit_learn(tastes, splitter):
             LOG.assign(day=DATES - DATES[1]),
             "must hold datetimes or numbers; .* timedelta",
         ),
-        (lambda: RollingWindows("day", n_splits=9), LOG, r"The test part of window 0 of 9 has no interaction"),
+        (lambda: RollingWindows("day", n_splits=9), LOG, r"The test part of window 0 of n_splits=9 has no interaction"),
         (
             lambda: RollingWindows("day", n_splits=1, test_size=11),
             LOG,
@@ -292,7 +294,11 @@ def test_in_scikit_learn(tastes, splitter):
             FORMS_OF_DATES["zone"],
             "spans 864000 seconds, a window 1.728e",
         ),
-        (lambda: RollingWindows("day"), LOG.assign(day=5), "The test part of window 0 of 5 .* spans 0, a window 0:"),
+        (
+            lambda: RollingWindows("day"),
+            LOG.assign(day=5),
+            "The test part of window 0 of n_splits=5 .* spans 0, a window 0:",
+        ),
         (lambda: RollingWindows("day"), LOG[:0], r"Found 0 sample\(s\) .* a minimum of 1 is required"),
         (
             lambda: RollingWindows("day"),

@@ -9,11 +9,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skgnnrec.ranking import (
+    ByRecency,
     Constant,
     DenseWeights,
     LowRank,
     SideBySide,
     SparseWeights,
+    Standardized,
     Sum,
     UserFactors,
     WithFallback,
@@ -57,6 +59,18 @@ def cosine(X):
     return np.divide(users, length, out=np.zeros_like(users), where=length > 0) @ FACTORS.T
 
 
+def by_recency(X, decay):
+    """Return decay^r at the entries of a row with r distinct larger values."""
+    larger = [[len({other for other in row if other > value}) for value in row] for row in X]
+    return np.where(X > 0, decay ** np.array(larger), 0)
+
+
+def standardized(scores, reference):
+    deviation = reference.std(axis=1, keepdims=True)
+    varies = np.ptp(reference, axis=1, keepdims=True) > 0
+    return np.where(varies, (scores - reference.mean(axis=1, keepdims=True)) / np.where(varies, deviation, 1), 0)
+
+
 def with_fallback(scores, X, fallback):
     return np.where(X.any(axis=1, keepdims=True), scores, fallback)
 
@@ -90,6 +104,13 @@ SCORERS = {
         lambda X: with_fallback(X @ WEIGHTS + low_rank(X), X, WEIGHTS[3]),
     ),
     "fallback without products": (WithFallback(DENSE, WEIGHTS[3]), lambda X: with_fallback(X @ WEIGHTS, X, WEIGHTS[3])),
+    "recency": (ByRecency(DENSE, 0.7), lambda X: by_recency(X, 0.7) @ WEIGHTS),
+    "recency of a product": (ByRecency(LOW_RANK, 0.7), lambda X: low_rank(by_recency(X, 0.7))),
+    "standardized": (Standardized(DENSE, DENSE, 2.0), lambda X: 2 * standardized(X @ WEIGHTS, X @ WEIGHTS)),
+    "standardized by others": (
+        Standardized(LOW_RANK, DENSE, 0.5),
+        lambda X: 0.5 * standardized(X @ WEIGHTS, low_rank(X)),
+    ),
     "side by side": (
         SideBySide(
             (
@@ -100,7 +121,7 @@ SCORERS = {
         side_by_side,
     ),
 }
-WITH_ROUGH = ["low rank", "dot", "cosine", "sum", "sum of products", "sum of three", "fallback"]
+WITH_ROUGH = ["low rank", "dot", "cosine", "sum", "sum of products", "sum of three", "fallback", "recency of a product"]
 
 
 @pytest.fixture(params=SCORERS)

@@ -8,10 +8,10 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
 from skgnnrec.ranking import top_k
-from skgnnrec.ranking._top_k import best_entries, kth_largest
+from skgnnrec.ranking._top_k import best_entries, bound_of_kth
 
 few_values = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 0.5, 2.0, np.inf])  # many ties
-shapes = st.tuples(st.integers(0, 6), st.integers(1, 60))
+shapes = st.tuples(st.integers(0, 6), st.integers(1, 60) | st.integers(64, 300))  # from 64 columns on in groups
 score_tables = hnp.arrays(np.float32, shapes, elements=few_values | st.floats(-9, 9, width=32))
 
 
@@ -63,9 +63,26 @@ def test_top_k_without_rows_columns_or_scores(shape):
 
 
 @given(score_tables, st.integers(1, 60))
-def test_kth_largest_is_the_last_of_the_k_best(scores, k):
+def test_at_least_k_scores_reach_the_bound(scores, k):
     k = min(k, scores.shape[1])
-    assert_array_equal(kth_largest(scores, k), [sorted(row, reverse=True)[k - 1] for row in scores.tolist()])
+    bound, largest = bound_of_kth(scores, k)
+    assert_array_equal(largest, scores.max(axis=1))
+    assert ((scores >= bound[:, None]).sum(axis=1) >= k).all()
+    if scores.shape[1] < 64 * k:
+        assert_array_equal(bound, [sorted(row, reverse=True)[k - 1] for row in scores.tolist()])
+
+
+@pytest.mark.parametrize("n_columns", [64, 65, 1000, 10_007])
+def test_wide_rows_of_many_kinds(n_columns):
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal((5, n_columns), dtype=np.float32)
+    scores[1, rng.random(n_columns) < 0.99] = 0  # many ties within the list
+    scores[2] = np.abs(scores[2]) * (rng.random(n_columns) < 0.0005)  # fewer scores than places
+    scores[3, 2:] = -np.inf
+    scores[4] = np.repeat([3, 2], [40, n_columns - 40])
+    columns, values = top_k(scores, 20)
+    for row, found, best in zip(scores, columns.tolist(), values.tolist(), strict=True):
+        assert (found, best) == sorted_row(row, 20)
 
 
 @given(score_tables, st.integers(1, 9))

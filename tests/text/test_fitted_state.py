@@ -1,15 +1,15 @@
-"""The state of text estimators: parameters and arrays, replaced only by a fit that succeeds, saved without pickle."""
+"""The state of text estimators: parameters and arrays, replaced only by a fit that succeeds, saved and loaded."""
 
 import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fitted_state import count_steps, foreign_values, interrupt, same, through_skops
+from fitted_state import WAYS, count_steps, foreign_values, interrupt, same, through_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skgnnrec import InteractionFineTuner, MaskedLMFineTuner, TextEmbedder
+from skgnnrec import InteractionFineTuner, MaskedLMFineTuner, TextEmbedder, load, save
 
 TEXTS = [f"{word} {number}" for number in range(6) for word in ("mug", "hose")]
 Y = np.arange(12)[:, None] % 2 == np.arange(5)[None, :] % 2
@@ -71,14 +71,18 @@ def test_an_interrupted_first_fit_leaves_an_unfitted_estimator(estimator):
             answers(estimator)
 
 
-def test_skops_files_give_the_same_answers(estimator):
-    assert same(answers(through_skops(fit(estimator))), answers(estimator))
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loaded_estimator_gives_the_same_answers(estimator, way):
+    assert same(answers(WAYS[way](fit(estimator))), answers(estimator))
 
 
-def test_skops_files_keep_a_path(tiny_model):
+def test_a_file_with_the_model_gives_the_same_answers(estimator, tmp_path):
+    save(fit(estimator), tmp_path / "file", include_models=True)
+    assert same(answers(load(tmp_path / "file", models_dir=tmp_path / "models")), answers(estimator))
+
+
+def test_files_keep_a_path(tiny_model):
     embedder = TextEmbedder(Path(tiny_model)).fit(TEXTS)
-    skops = pytest.importorskip("skops.io")
-    content = skops.dumps(embedder)
-    loaded = skops.loads(content, trusted=skops.get_untrusted_types(data=content))
+    loaded = through_file(embedder)
     assert loaded.model == Path(tiny_model)
     assert same(loaded.transform(TEXTS), embedder.transform(TEXTS))

@@ -16,11 +16,10 @@ from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.recommenders.gnn._model import Embeddings, GraphEncoder
 from skgnnrec.recommenders.gnn._scorer import popularity_bias
 from skgnnrec.training import (
-    batches_of_interactions,
-    batches_of_users,
+    batches_of,
     bpr_loss,
     contrast_loss,
-    draw_items,
+    draw_past,
     draw_unseen_items,
     keys_of,
     sampled_softmax_loss,
@@ -33,14 +32,13 @@ BLOCK_USERS = 512  # held-out users ranked at once
 
 
 class Batch(NamedTuple):
-    """Interactions, and their users."""
+    """Target items, and their users."""
 
     users: torch.Tensor  # (n_users,)
-    rows: torch.Tensor  # (n_interactions,): places in `users`
-    columns: torch.Tensor  # (n_interactions,): items
-    graph: MessagePassing | None = None  # of these users, where the batch holds all of their interactions
-    weights: torch.Tensor | None = None  # (n_interactions,): edge weights in that graph
-    negatives: torch.Tensor | None = None  # BPR: (n_interactions, n_negatives); sampled softmax: (n_negatives,)
+    rows: torch.Tensor  # (n_targets,): places in `users`
+    columns: torch.Tensor  # (n_targets,): items
+    past: MessagePassing | None = None  # the parts of the histories that predict the targets
+    negatives: torch.Tensor | None = None  # BPR: (n_targets, n_negatives); sampled softmax: (n_negatives,)
     clashes: tuple[torch.Tensor, torch.Tensor] | None = None  # places of users and of negatives they have
 
 
@@ -56,12 +54,14 @@ class Validation(NamedTuple):
 class RankingLearner:
     """A learner that ranks the items of a user above other items; its settings are parameters of `GNNRecommender`.
 
-    `history` holds the normalised interactions. Users before `first_row` are only part of the graph.
+    The values of X order the histories, and `history` holds the weights of its edges. Users before `first_row` are only
+    part of the graph.
     """
 
     def __init__(
         self,
         encoder: GraphEncoder,
+        X: sparse.csr_array,
         history: sparse.csr_array,
         *,
         first_row: int,
@@ -69,26 +69,25 @@ class RankingLearner:
         loss: str,
         batch_size: int,
         n_negatives: int | None,
-        negative_exponent: float,
         temperature: float,
         contrast_weight: float,
         noise: float,
         popularity_exponent: float,
         validation: Validation | None,
     ) -> None:
-        self.encoder, self._history, self._first_row = encoder, history, first_row
+        self.encoder, self._X, self._history, self._first_row = encoder, X, history, first_row
         self._device, self._seed = encoder.inputs.device, seed
         self._loss, self._batch_size = loss, batch_size
-        self._n_negatives, self._negative_exponent = n_negatives, negative_exponent
-        self._temperature, self._contrast_weight, self._noise = temperature, contrast_weight, noise
+        self._n_negatives, self._temperature = n_negatives, temperature
+        self._contrast_weight, self._noise = contrast_weight, noise
         self._seen = keys_of(history) if loss == "bpr" else np.zeros(0, dtype=np.int64)
-        self._popularity = count_users(history).astype(np.float64)
+        popularity = count_users(history)
         # Items without users are no negatives of the softmax: they are new, not disliked.
-        self._warm_columns = np.flatnonzero(self._popularity)
+        self._warm_columns = np.flatnonzero(popularity)
         self._warm = torch.tensor(self._warm_columns, device=self._device)
         self._bias = torch.zeros(history.shape[1], device=self._device)
         if loss == "softmax":
-            bias, _ = popularity_bias(self._popularity, popularity_exponent, temperature)
+            bias, _ = popularity_bias(popularity, popularity_exponent, temperature)
             self._bias = torch.tensor(bias, device=self._device)
         self._validation = validation
         self._generator = torch.Generator(device=self._device)
@@ -101,18 +100,19 @@ class RankingLearner:
         """Yield the batches of an epoch; they depend on the seed and the epoch only."""
         rng = np.random.default_rng([self._seed, epoch])
         self._generator.manual_seed(int(rng.integers(2**62)))
-        if self._loss == "softmax":  # all items of a user share one normaliser
-            for users in batches_of_users(self._history[self._first_row :], self._batch_size, rng):
-                yield self._batch_of_users(self._first_row + users, rng)
-        else:  # with negatives for each interaction, steps over many users are the better sample
+        if self._loss == "softmax":
+            users = self._first_row + np.flatnonzero(np.diff(self._X.indptr)[self._first_row :] > 1)
+            for places in batches_of(len(users), self._batch_size, rng):
+                yield self._batch_of_users(users[places], rng)
+        else:
             first = self._history.indptr[self._first_row]
-            for places in batches_of_interactions(self._history.nnz - first, self._batch_size, rng):
+            for places in batches_of(self._history.nnz - first, self._batch_size, rng):
                 yield self._batch_of_interactions(first + places, rng)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the loss of a batch."""
         embeddings = self.encoder.propagate(self._noise if self._contrast_weight else 0.0, self._generator)
-        users = self._users_of(embeddings, batch)
+        users = self._users_of(embeddings, batch.users, batch.past)
         ranking = self._softmax(users, embeddings, batch) if self._loss == "softmax" else _bpr(users, embeddings, batch)
         if not self._contrast_weight:
             return ranking
@@ -129,7 +129,8 @@ class RankingLearner:
             items = self._as_compared(embeddings.items)
             for start in range(0, len(rows), BLOCK_USERS):
                 block = history[start : start + BLOCK_USERS]
-                users = self._users_of(embeddings, self._gather(block, rows[start : start + BLOCK_USERS]))
+                places = self._put(rows[start : start + BLOCK_USERS])
+                users = self._users_of(embeddings, places, message_passing(block, device=self._device))
                 scores = self._as_compared(users) @ items.T + self._bias  # (block, n_items)
                 scores[self._put(row_of_each(block)), self._put(block.indices)] = -torch.inf
                 found.append(scores.topk(min(k, scores.shape[1]), dim=1).indices.cpu().numpy())
@@ -140,38 +141,30 @@ class RankingLearner:
         return F.normalize(vectors, dim=1) if self._loss == "softmax" else vectors
 
     def _batch_of_interactions(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
-        owners, columns = self._seen[places] // self._history.shape[1], self._history.indices[places]
+        n_items = self._history.shape[1]
+        owners, columns = self._seen[places] // n_items, self._history.indices[places]
         users, rows = np.unique(owners, return_inverse=True)
-        n_negatives = self._n_negatives or 1
-        drawn = draw_unseen_items(owners, self._seen, self._popularity, self._negative_exponent, n_negatives, rng)
+        drawn = draw_unseen_items(owners, self._seen, n_items, self._n_negatives or 1, rng)
         return Batch(self._put(users), self._put(rows), self._put(columns), negatives=self._put(drawn))
 
     def _batch_of_users(self, users: np.ndarray, rng: np.random.Generator) -> Batch:
-        history = self._history[users]
-        batch = self._gather(history, users)
+        """Return the later interactions of some users as targets, and the earlier ones as the histories before them."""
+        history, is_past = self._history[users], draw_past(self._X[users], rng)
+        rows = row_of_each(history)
+        targets = self._put(rows[~is_past]), self._put(history.indices[~is_past])
+        ends = np.concatenate([[0], np.cumsum(is_past)])[history.indptr]
+        past = sparse.csr_array((history.data[is_past], history.indices[is_past], ends), shape=history.shape)
+        batch = Batch(self._put(users), *targets, past=message_passing(past, device=self._device))
         if self._n_negatives is None:
             return batch
-        popularity = self._popularity[self._warm_columns]
-        drawn = self._warm_columns[draw_items(popularity, self._negative_exponent, self._n_negatives, rng)]
+        drawn = self._warm_columns[rng.integers(0, len(self._warm_columns), self._n_negatives)]
         clashes = history[:, drawn].tocoo().coords
         return batch._replace(negatives=self._put(drawn), clashes=(self._put(clashes[0]), self._put(clashes[1])))
 
-    def _gather(self, history: sparse.csr_array, users: np.ndarray) -> Batch:
-        """Return the batch of all interactions of some users."""
-        graph = message_passing(history, device=self._device)
-        rows, columns = self._put(row_of_each(history)), self._put(history.indices)
-        weights = torch.tensor(history.data, device=self._device)
-        return Batch(self._put(users), rows, columns, graph, weights)
-
     def _softmax(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
-        items = F.normalize(embeddings.items, dim=1)
-        positive = users.index_select(0, batch.rows)  # (n_interactions, dim)
-        if embeddings.users is None:  # the target item is removed from the history that predicts it
-            assert batch.weights is not None  # the batch holds all interactions of its users
-            positive = positive - batch.weights[:, None] * F.embedding(batch.columns, embeddings.items)
-        positive = F.normalize(positive, dim=1)
-        scores = (positive * F.embedding(batch.columns, items)).sum(dim=1) / self._temperature
-        users = F.normalize(users, dim=1)
+        users, items = F.normalize(users, dim=1), F.normalize(embeddings.items, dim=1)
+        scores = users.index_select(0, batch.rows) * F.embedding(batch.columns, items)  # (n_targets, dim)
+        scores = scores.sum(dim=1) / self._temperature
         if batch.negatives is None:
             return softmax_loss(users, items.index_select(0, self._warm), scores, batch.rows, self._temperature)
         others = users @ F.embedding(batch.negatives, items).T / self._temperature  # (n_batch, n_negatives)
@@ -179,13 +172,13 @@ class RankingLearner:
         others = others.index_put(batch.clashes, others.new_tensor(-torch.inf))
         return sampled_softmax_loss(scores, others, batch.rows)
 
-    def _users_of(self, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
-        """Return the embeddings of the users of a batch, (n_users, dim)."""
+    def _users_of(self, embeddings: Embeddings, users: torch.Tensor, past: MessagePassing | None) -> torch.Tensor:
+        """Return the embeddings of users, (n_users, dim): where they are sums, of their `past` or of all they have."""
         if embeddings.users is not None:
-            return F.embedding(batch.users, embeddings.users)
-        if batch.graph is not None:
-            return batch.graph.to_rows(embeddings.items)
-        return F.embedding(batch.users, self.encoder.graph.to_rows(embeddings.items))
+            return F.embedding(users, embeddings.users)
+        if past is not None:
+            return past.to_rows(embeddings.sources)
+        return F.embedding(users, self.encoder.graph.to_rows(embeddings.sources))
 
     def _contrast(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
         assert embeddings.layers is not None  # noise requires propagation layer by layer

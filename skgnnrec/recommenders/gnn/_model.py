@@ -1,6 +1,7 @@
 """The network of `GNNRecommender`: the input embeddings of items and their propagation over the graph.
 
 Users have no parameters: the embedding of a user is computed from the history, in training and afterwards.
+Embeddings have a length of about one at the start of training.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from skgnnrec.graph import MessagePassing
 from skgnnrec.interactions import Vocabulary
 
 __all__ = [
+    "OF_EACH_ITEM",
     "Embeddings",
     "GraphEncoder",
     "ItemInputs",
@@ -29,49 +31,53 @@ __all__ = [
 Arrays = dict[str, np.ndarray]
 
 HOW_TO_NAME_ITEMS = "Pass X as a DataFrame whose columns are the item ids, or catalog=ItemCatalog(..., ids=...)."
-INITIAL_SCALE = 0.1  # standard deviation of the entries of an initial embedding
+OF_EACH_ITEM = ("embedding", "source")  # parameters with a row for each item
 
 
 class Embeddings(NamedTuple):
     """The embeddings that propagation computes.
 
-    `users` and `layers` are None where users are sums of the items of their histories; `layers` holds the embeddings of
-    users and of items, layer by layer.
+    `users` and `layers` are None where users are sums of the sources in their histories; `layers` holds the embeddings
+    of users and of items, layer by layer.
     """
 
     items: torch.Tensor  # (n_items, dim)
+    sources: torch.Tensor  # (n_items, dim)
     users: torch.Tensor | None = None  # (n_users, dim)
     layers: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
 
 
 def parameter_shapes(
-    n_items: int, n_dimensions: int | None, dim: int, item_map: str | None, with_ids: bool
+    n_items: int, n_dimensions: int | None, dim: int, *, with_embedding: bool, with_source: bool
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the parameters by name.
 
-    "weight", and for an MLP "bias" and "weight_out", map item vectors of `n_dimensions` to embeddings; "embedding"
-    holds the embeddings of items, where they have one of their own.
+    "weight", "bias" and "weight_out" map item vectors of `n_dimensions` to embeddings; "embedding" holds the embeddings
+    E of items and "source" the embeddings O.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    if n_dimensions is not None and item_map == "linear":
-        shapes["weight"] = (n_dimensions, dim)
-    elif n_dimensions is not None and item_map == "mlp":
+    if n_dimensions is not None:
         n_hidden = max(dim, (n_dimensions + dim) // 2)
         shapes |= {"weight": (n_dimensions, n_hidden), "bias": (n_hidden,), "weight_out": (n_hidden, dim)}
-    if with_ids:
+    if with_embedding:
         shapes["embedding"] = (n_items, dim)
+    if with_source:
+        shapes["source"] = (n_items, dim)
     return shapes
 
 
 def initial_parameters(shapes: dict[str, tuple[int, ...]], seed: int) -> Arrays:
-    """Return parameters at the start of training; unit vectors are mapped to embeddings as large as random ones."""
+    """Return parameters at the start of training; "bias" and "source" are zero."""
     rng = np.random.default_rng(seed)
-    scales = dict.fromkeys(shapes, INITIAL_SCALE)
-    if "bias" in shapes:
-        scales |= {"weight": 1.0, "weight_out": INITIAL_SCALE * np.sqrt(2 / shapes["bias"][0])}
+    scales = {name: shape[-1] ** -0.5 for name, shape in shapes.items()}
+    if "weight" in shapes:
+        n_dimensions, n_hidden = shapes["weight"]
+        # Steps of Adam have one size for all entries: from small hidden units they do not throw the output far.
+        scales["weight"] = n_dimensions**-0.5
+        scales["weight_out"] = (2 * n_dimensions / n_hidden / shapes["weight_out"][1]) ** 0.5
     return {
         name: np.zeros(shape, np.float32)
-        if name == "bias"
+        if name in ("bias", "source")
         else (scales[name] * rng.standard_normal(shape)).astype(np.float32)
         for name, shape in shapes.items()
     }
@@ -101,11 +107,11 @@ def continue_from(learned: Arrays, places: np.ndarray, fresh: Arrays) -> Arrays:
     """
     if learned.keys() != fresh.keys():
         raise ValueError(
-            "item_features, id_embedding and the use of a catalog must be those of the previous fit for training to "
+            "id_embedding, conv, loss and the use of a catalog must be those of the previous fit for training to "
             f"continue: the previous fit has the parameters {sorted(learned)}, this one {sorted(fresh)}."
         )
     for name, array in fresh.items():
-        before = (len(places), *learned[name].shape[1:]) if name == "embedding" else learned[name].shape
+        before = (len(places), *learned[name].shape[1:]) if name in OF_EACH_ITEM else learned[name].shape
         if array.shape != before:
             raise ValueError(
                 "embedding_dim and the dimensions of the item vectors must be those of the previous fit for training "
@@ -114,52 +120,48 @@ def continue_from(learned: Arrays, places: np.ndarray, fresh: Arrays) -> Arrays:
     if "embedding" not in fresh:
         return learned
     is_new = places < 0
-    if is_new.all() and len(fresh) == 1:
+    if is_new.all() and set(fresh) <= set(OF_EACH_ITEM):
         raise ValueError(
             f"warm_start=True requires items of the previous fit: none of the {len(places)} item ids was in it. "
             "Set warm_start=False to start anew."
         )
-    return {**learned, "embedding": np.where(is_new[:, None], fresh["embedding"], learned["embedding"][places])}
+    return {
+        name: np.where(is_new[:, None], array, learned[name][places]) if name in OF_EACH_ITEM else learned[name]
+        for name, array in fresh.items()
+    }
 
 
 class ItemInputs:
-    """Layer 0 of the items, H = map(F) + E, with its parameters.
+    """Layer 0 of the items, H = map(F) + E, with its parameters, and their sources in histories, H + O.
 
-    F are frozen item vectors, (n_items, n_dimensions) or None, and E embeddings of items. Items without users, False in
-    `has_users` (n_items,), have no E: no interaction would train it. The parameters are copied to `device`.
+    F are frozen item vectors, (n_items, n_dimensions) or None; E and O are embeddings of items. Items that are False in
+    `is_trained` (n_items,) have no E and no O. The parameters are copied to `device`.
     """
 
     def __init__(
-        self, parameters: Arrays, vectors: np.ndarray | None, has_users: np.ndarray, device: torch.device
+        self, parameters: Arrays, vectors: np.ndarray | None, is_trained: np.ndarray, device: torch.device
     ) -> None:
         self.learned = {
             name: torch.tensor(array, device=device, requires_grad=True) for name, array in parameters.items()
         }
         self.device = device
         self.features = None if vectors is None else torch.tensor(vectors, device=device)
-        warm = torch.tensor(has_users, device=device, dtype=torch.float32)[:, None]
-        self._has_users = None if has_users.all() else warm
-
-    @property
-    def is_linear(self) -> bool:
-        """Return whether the map of F is linear."""
-        return "weight" in self.learned and "bias" not in self.learned
+        trained = torch.tensor(is_trained, device=device, dtype=torch.float32)[:, None]
+        self._is_trained = None if is_trained.all() else trained
 
     def mapped(self, features: torch.Tensor) -> torch.Tensor:
-        """Return map(F)."""
-        hidden = features @ self.learned["weight"]
-        if self.is_linear:
-            return hidden
-        return F.leaky_relu(hidden + self.learned["bias"]) @ self.learned["weight_out"]
+        """Return map(F), a network with one hidden layer."""
+        hidden = F.leaky_relu(features @ self.learned["weight"] + self.learned["bias"])
+        return hidden @ self.learned["weight_out"]
 
-    def own(self) -> torch.Tensor | None:
-        """Return E, (n_items, dim), with zeros for items without users; None where items have no embedding."""
-        embedding = self.learned.get("embedding")
-        return embedding if embedding is None or self._has_users is None else embedding * self._has_users
+    def of_items(self, name: str) -> torch.Tensor | None:
+        """Return "embedding" or "source", (n_items, dim), with zeros for items without; None where no item has one."""
+        own = self.learned.get(name)
+        return own if own is None or self._is_trained is None else own * self._is_trained
 
     def __call__(self) -> torch.Tensor:
         """Return H, (n_items, dim)."""
-        own = self.own()
+        own = self.of_items("embedding")
         if self.features is None:
             assert own is not None  # the recommender requires item vectors or embeddings
             return own
@@ -180,6 +182,8 @@ class ItemInputs:
 class GraphEncoder:
     """Propagates item inputs H by I_0 = H, U_l = A I_l, I_{l+1} = Aᵀ U_l; embeddings are means over the layers.
 
+    With conv=None there is layer 0 only: items keep H.
+
     With conv="attention", softmax weights replace those of A from layer 1 on. Items without edges keep H.
     """
 
@@ -189,29 +193,27 @@ class GraphEncoder:
         inputs: ItemInputs,
         has_edges: np.ndarray,
         *,
-        conv: str,
+        conv: str | None,
         n_layers: int,
         keep_input: bool,
     ) -> None:
         self.graph, self.inputs = graph, inputs
-        self.conv, self.n_layers, self.keep_input = conv, n_layers, keep_input
+        self.conv, self.n_layers, self.keep_input = conv, 0 if conv is None else n_layers, keep_input
         isolated = torch.tensor(~has_edges, device=inputs.device)[:, None]
         self._is_isolated = None if has_edges.all() else isolated
-        # A linear map and a linear convolution commute: the frozen vectors are propagated once, before training.
-        self._propagated_features: torch.Tensor | None = None
-        if conv == "lightgcn" and inputs.features is not None and inputs.is_linear:
-            self._propagated_features = self._smooth(inputs.features)
 
     def propagate(self, noise: float = 0.0, generator: torch.Generator | None = None) -> Embeddings:
         """Return the embeddings of items, and of users where they are not sums of items, with gradients.
 
         `noise` is the length of a random vector that is added to each node in each layer, in the orthant of the node.
         """
-        if self.conv == "lightgcn" and not noise:
-            return Embeddings(self._smooth_inputs())
+        if self.conv != "attention" and not noise:
+            items, offset = self._smooth(self.inputs()), self.inputs.of_items("source")
+            return Embeddings(items, items if offset is None else items + offset)
         user_layers, item_layers = self.layers(noise, generator)
         users = mean_of_layers(user_layers, self.keep_input)
-        return Embeddings(self._mean_of_items(item_layers), users, (user_layers, item_layers))
+        items = self._mean_of_items(item_layers)
+        return Embeddings(items, items, users, (user_layers, item_layers))
 
     def layers(
         self, noise: float = 0.0, generator: torch.Generator | None = None
@@ -232,17 +234,10 @@ class GraphEncoder:
 
     def _attention(self, users: torch.Tensor, items: torch.Tensor, *, of_users: bool) -> torch.Tensor | None:
         """Return the attention weights of the edges, None for the weights of the graph."""
-        if self.conv == "lightgcn":
+        if self.conv != "attention":
             return None
         scores = attention_scores(self.graph, users, items)
         return self.graph.softmax_by_row(scores) if of_users else self.graph.softmax_by_column(scores)
-
-    def _smooth_inputs(self) -> torch.Tensor:
-        if self._propagated_features is None:
-            return self._smooth(self.inputs())
-        mapped = self.inputs.mapped(self._propagated_features)
-        own = self.inputs.own()
-        return mapped if own is None else mapped + self._smooth(own)
 
     def _smooth(self, items: torch.Tensor) -> torch.Tensor:
         """Return the mean of (AᵀA)^l H over the layers l."""
@@ -281,8 +276,8 @@ def attention_scores(graph: MessagePassing, users: torch.Tensor, items: torch.Te
 
 
 def mean_of_layers(layers: list[torch.Tensor], keep_input: bool) -> torch.Tensor:
-    """Return the mean over the layers, with layer 0 if `keep_input`."""
-    first, *others = layers if keep_input else layers[1:]
+    """Return the mean over the layers, with layer 0 if `keep_input` or if there is no other."""
+    first, *others = layers if keep_input or len(layers) == 1 else layers[1:]
     for layer in others:
         first = first + layer
     return first / (1 + len(others))

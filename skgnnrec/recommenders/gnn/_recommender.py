@@ -11,14 +11,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skgnnrec._device import torch_settings
+from skgnnrec._constraints import Interval
 from skgnnrec._fitted_state import new_state
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import count_users
-from skgnnrec.interactions import binarize
 from skgnnrec.ranking import Scorer
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders.gnn._scorer import (
@@ -39,71 +38,70 @@ def _attends(recommender: GNNRecommender) -> bool:
 
 
 class GNNRecommender(BaseRecommender):
-    r"""Learn item embeddings by graph convolutions over users and items, trained by gradient descent.
+    r"""Learn embeddings of items by gradient descent, such that the earlier part of a history predicts the later part.
 
     The inputs of the network are :math:`H = \mathrm{map}(F) + E`, where F are the frozen item vectors of the catalog,
-    mapped as `item_features` says, and E trained embeddings of the items (`id_embedding`). A layer propagates from the
-    items to the users and back:
+    mapped by a network with one hidden layer, and E trained embeddings of the items (`id_embedding`). E starts with the
+    closed form of `GraphFilterRecommender`, the leading singular vectors of the normalised interactions, and small
+    beside map(F) where there is a catalog. The embedding of a user is the weighted sum of the embeddings of the items
+    of the history, :math:`U = D_u^{-1/2} X (H + O)`. The trained offsets O, zero at the start, distinguish an item that
+    was chosen from one that is recommended next. Users outside the fit are scored without refitting.
+
+    With ``conv="lightgcn"``, `n_layers` layers propagate from the items to the users and back:
 
     .. math:: U_l = A I_l, \qquad I_{l+1} = A^T U_l, \qquad I_0 = H, \qquad
               A = D_u^{-1/2} X D_i^{-1/2}.
 
     The embeddings of users and items are the means over their layers. This is LightGCN [1]_ of 2 `n_layers` + 1 hops
-    without parameters for users. The embedding of a user is computed from the history. Users outside the fit are
-    therefore scored without refitting. With ``conv="attention"``, the weights
+    without parameters for users. With ``conv="attention"``, the weights
     :math:`\mathrm{softmax}_j(h_u \cdot h_j / \sqrt{d})` over the neighbours j of each node replace A from layer 1 on
     [2]_; the method `attention` returns them.
 
-    ``loss="softmax"`` minimises :math:`-\log (e^{s_{ui}/\tau} / \sum_j e^{s_{uj}/\tau})` over all items j, or over
-    `n_negatives` sampled ones, where s is the cosine. With the linear convolution, the target item is removed from the
-    history that predicts it. ``loss="bpr"`` minimises :math:`-\log \sigma(s_{ui} - s_{uj})`, where s is the dot product
-    and j an item that the user has not seen [3]_. A step of the softmax takes the whole histories of some users, about
-    `batch_size` interactions; a step of BPR takes as many random interactions.
+    ``loss="softmax"`` divides the histories of `batch_size` users in each step, at a random place in the second half,
+    and minimises :math:`-\log (e^{s_{ui}/\tau} / \sum_j e^{s_{uj}/\tau})` over all items j, or over `n_negatives`
+    sampled ones. Here u is the earlier part of a history, i an item of the later part, and s the cosine. Larger values
+    of a row of X are later; equal values are in random order. ``loss="bpr"`` minimises
+    :math:`-\log \sigma(s_{ui} - s_{uj})` for `batch_size` random interactions in each step, where s is the dot product
+    and j an item that the user has not seen [3]_.
 
-    These settings are close to published models, which have parameters for users:
+    These settings are close to published models, which have parameters for users and random embeddings at the start:
 
-    - LightGCN [1]_: ``embedding_dim=64, keep_input=True``;
-    - XSimGCL [4]_: ``embedding_dim=64, n_layers=2, contrast_weight=0.2, noise=0.2, temperature=0.15``;
-    - AlphaRec [5]_: ``item_features="mlp", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
+    - LightGCN [1]_: ``embedding_dim=64, conv="lightgcn", keep_input=True``;
+    - XSimGCL [4]_: ``embedding_dim=64, conv="lightgcn", n_layers=2, contrast_weight=0.2, temperature=0.15``;
+    - AlphaRec [5]_: ``conv="lightgcn", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
 
     The first two papers minimise BPR: ``loss="bpr", learning_rate_init=1e-3, batch_size=2048``. BPR compares an item
-    with random items, the softmax compares it with all items. On Gowalla, BPR is much less accurate than the softmax
-    after the same training time.
+    with random items, the softmax compares it with all items.
 
     Parameters
     ----------
     embedding_dim : int, default=256
         Dimensions of the embeddings.
-    conv : {"lightgcn", "attention"}, default="lightgcn"
-        The convolution: linear, or with attention weights.
+    conv : {"lightgcn", "attention"} or None, default=None
+        The convolution beyond the histories: linear, or with attention weights. With None there is none: users are sums
+        of the inputs of their items.
     n_layers : int, default=1
-        Layers after layer 0, each from the items to the users and back.
+        Layers of the convolution, each from the items to the users and back.
     keep_input : bool, default=False
         Whether the means over the layers include layer 0, the inputs.
-    item_features : {"linear", "mlp"} or None, default="linear"
-        The map from the item vectors of `catalog` to embeddings: linear, or a network with one hidden layer and leaky
-        ReLU. With None the item vectors are not used.
     id_embedding : bool, default=True
-        Whether each item has a trained embedding E of its own. With False the embedding of an item is computed from its
-        vector.
+        Whether each item has trained embeddings E and O of its own. With False the embedding of an item is computed
+        from its vector alone. O requires the softmax, and neither attention nor the contrastive loss.
     loss : {"softmax", "bpr"}, default="softmax"
         The loss.
-    temperature : float, default=0.08
+    temperature : float, default=0.1
         The temperature τ of the softmax and of the contrastive loss. Small values give more weight to the negatives
         with the highest scores. Positive.
     n_negatives : int, default=None
         Negatives per interaction (BPR) or per step (softmax). With None the softmax is over all items, and BPR takes
         one negative.
-    popularity_exponent : float, default=0.4
+    popularity_exponent : float, default=0.2
         The exponent γ of a popularity prior, with the softmax: items are ranked by
         :math:`(1 + n_i)^\gamma e^{s_{ui}/\tau}`, where n_i is the number of users of the item. New items have the mean
         prior of the other items. With 0, items are ranked by the cosine. Non-negative.
-    negative_exponent : float, default=0.0
-        Negatives are sampled with probability proportional to popularity to this power. With 0, BPR samples all items
-        uniformly, and the softmax all items that have users. Non-negative.
     contrast_weight : float, default=0.0
         Weight of a contrastive loss (InfoNCE) between the first layer and the mean over the layers, with noise
-        (XSimGCL [4]_). Non-negative.
+        (XSimGCL [4]_). Requires a convolution. Non-negative.
     noise : float, default=0.2
         Length of the random vector that is added to each node in each layer, where `contrast_weight` is positive.
         Non-negative.
@@ -111,21 +109,22 @@ class GNNRecommender(BaseRecommender):
         The optimizer.
     alpha : float, default=0.0
         Strength of the regularization: an L2 penalty with "adam", decoupled weight decay with "adamw". Non-negative.
-    learning_rate_init : float, default=0.005
+    learning_rate_init : float, default=0.002
         The step size. Positive.
-    batch_size : int, default=16384
-        Interactions per step. The softmax takes whole histories, so this is an approximate number.
+    batch_size : int, default=256
+        Users per step with the softmax, interactions per step with BPR.
     max_iter : int, default=50
         Maximum number of epochs.
     tol : float, default=1e-4
         Minimum improvement of the validation score, or of the loss without `early_stopping`, for an epoch to count as
         an improvement.
     early_stopping : bool, default=True
-        Whether to hold out interactions, to stop when the NDCG@`n_recommendations` on them does not improve, and to
-        keep the parameters of the best epoch. After training, the held-out interactions are part of the graph.
+        Whether to hold out interactions, the latest ones of a user, to stop when the NDCG@`n_recommendations` on them
+        does not improve, and to keep the parameters of the best epoch. After training, the held-out interactions are
+        part of the graph.
     validation_fraction : float, default=0.1
         Share of the users with two or more interactions of whom a fifth of the interactions is held out, in (0, 1).
-    n_iter_no_change : int, default=3
+    n_iter_no_change : int, default=5
         Epochs without improvement after which training stops.
     warm_start : bool, default=False
         Whether `fit` continues from the parameters of the previous fit. Items are matched by id; new items start with
@@ -181,17 +180,18 @@ class GNNRecommender(BaseRecommender):
 
     Notes
     -----
-    The fit only uses which values of X are positive. The values are weights of the histories that are scored.
+    The values of X are weights of the histories, in the fit and in the histories that are scored, such as
+    :math:`0.75^{\text{age}}`. Their order within a row is that of time; X > 0 has no order.
 
     `partial_fit` keeps a bounded number of earlier interactions, about a million. Where there are more, it keeps the
     histories of a random sample of the earlier users.
 
-    A training step computes two products with the sparse matrix per layer, and as many for the gradient. Where the
-    convolution is linear and F enters by a linear map W, propagation and map commute,
-    mean((AᵀA)^l F W) = mean((AᵀA)^l F) W. Therefore F is propagated once, before training. The softmax over all items
-    takes n_users · n_items · embedding_dim operations per epoch, in blocks of bounded memory; for large catalogs it is
-    computed in bfloat16 where the processor has it. The fit raises an error where the machine has less memory than
-    training needs.
+    The softmax over all items takes n_users · n_items · embedding_dim operations per epoch, in blocks of bounded
+    memory; for large catalogs it is computed in bfloat16 where the processor has it. The fit raises an error where the
+    machine has less memory than training needs.
+
+    Items without users, new ones and those of the catalog, have as E the mean over their nearest items by content, in
+    proportion to the fourth power of the cosine.
 
     On a CPU, fits with the same number of threads give the same bits. Callbacks of scikit-learn receive each epoch: a
     ``ProgressBar``, or with `early_stopping` a ``ScoringMonitor``, which scores the held-out interactions.
@@ -217,17 +217,15 @@ class GNNRecommender(BaseRecommender):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseRecommender._parameter_constraints,
-        "conv": [StrOptions({"lightgcn", "attention"})],
+        "conv": [StrOptions({"lightgcn", "attention"}), None],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "keep_input": ["boolean"],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
-        "item_features": [StrOptions({"linear", "mlp"}), None],
         "id_embedding": ["boolean"],
         "loss": [StrOptions({"softmax", "bpr"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "n_negatives": [Interval(Integral, 1, None, closed="left"), None],
         "popularity_exponent": [Interval(Real, 0, None, closed="left")],
-        "negative_exponent": [Interval(Real, 0, None, closed="left")],
         "contrast_weight": [Interval(Real, 0, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"adam", "adamw"})],
@@ -246,7 +244,7 @@ class GNNRecommender(BaseRecommender):
         "random_state": ["random_state"],
     }
 
-    _how_to_use_items: ClassVar[str] = "item_features='linear' or 'mlp'"
+    _how_to_use_items: ClassVar[str] = "a fit with it"
 
     loss_curve_: list[float]
     validation_scores_: list[float]
@@ -255,27 +253,25 @@ class GNNRecommender(BaseRecommender):
         self,
         embedding_dim: int = 256,
         *,
-        conv: str = "lightgcn",
+        conv: str | None = None,
         n_layers: int = 1,
         keep_input: bool = False,
-        item_features: str | None = "linear",
         id_embedding: bool = True,
         loss: str = "softmax",
-        temperature: float = 0.08,
+        temperature: float = 0.1,
         n_negatives: int | None = None,
-        popularity_exponent: float = 0.4,
-        negative_exponent: float = 0.0,
+        popularity_exponent: float = 0.2,
         contrast_weight: float = 0.0,
         noise: float = 0.2,
         solver: str = "adam",
         alpha: float = 0.0,
-        learning_rate_init: float = 0.005,
-        batch_size: int = 16384,
+        learning_rate_init: float = 0.002,
+        batch_size: int = 256,
         max_iter: int = 50,
         tol: float = 1e-4,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 3,
+        n_iter_no_change: int = 5,
         warm_start: bool = False,
         n_recommendations: int = 10,
         catalog: ItemCatalog | None = None,
@@ -290,13 +286,11 @@ class GNNRecommender(BaseRecommender):
         self.conv = conv
         self.n_layers = n_layers
         self.keep_input = keep_input
-        self.item_features = item_features
         self.id_embedding = id_embedding
         self.loss = loss
         self.temperature = temperature
         self.n_negatives = n_negatives
         self.popularity_exponent = popularity_exponent
-        self.negative_exponent = negative_exponent
         self.contrast_weight = contrast_weight
         self.noise = noise
         self.solver = solver
@@ -348,7 +342,7 @@ class GNNRecommender(BaseRecommender):
             if is_first:
                 fresh._learn(X, previous=self, max_iter=1)
             else:
-                fresh._learn_further(binarize(fresh._check_histories(X)), previous=self)
+                fresh._learn_further(fresh._check_histories(X), previous=self)
             task.call_on_fit_task_end(estimator=fresh)
         return self
 
@@ -375,17 +369,17 @@ class GNNRecommender(BaseRecommender):
         return self.max_iter
 
     def _uses_items(self) -> bool:
-        return self.item_features is not None
+        return True
 
     def _fit_interactions(
         self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, max_iter: int | None = None
     ) -> None:
         start = None
         if self.warm_start and hasattr(previous, "n_iter_"):
-            from skgnnrec.recommenders.gnn._model import match_items
+            from skgnnrec.recommenders.gnn._model import OF_EACH_ITEM, match_items
 
             places = np.arange(X.shape[1])
-            if "embedding" in previous._parameters_:
+            if previous._parameters_.keys() & set(OF_EACH_ITEM):
                 places = match_items(previous._vocabulary_, self._vocabulary_, previous.n_features_in_, X.shape[1])
             start = previous._parameters_, places
         self._train(X, vectors, previous, max_iter=self.max_iter if max_iter is None else max_iter, start=start)
@@ -407,10 +401,10 @@ class GNNRecommender(BaseRecommender):
         from skgnnrec.recommenders.gnn._training import train_on_graph
 
         if vectors is None and not self.id_embedding:
-            given = "None" if self.catalog is None else "ItemCatalog(...)"
+            raise ValueError("id_embedding=False requires catalog=ItemCatalog(...), got catalog=None.")
+        if self.contrast_weight and self.conv is None:
             raise ValueError(
-                f"id_embedding=False requires catalog=ItemCatalog(...) and {self._how_to_use_items}, got "
-                f"catalog={given} and item_features={self.item_features!r}."
+                f"contrast_weight={self.contrast_weight} requires conv='lightgcn' or 'attention', got conv=None."
             )
         self.__dict__.update(train_on_graph(self, X, vectors, self._item_counts_, previous, **options))
 
@@ -418,13 +412,11 @@ class GNNRecommender(BaseRecommender):
         return score_with_bias(self._factors_, self.item_bias_)
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
-        import torch
+        from skgnnrec.recommenders.gnn._training import embed_new_items
 
-        from skgnnrec.recommenders.gnn._model import ItemInputs
-
-        with torch_settings(), torch.no_grad():
-            inputs = ItemInputs(self._parameters_, None, np.zeros(0, dtype=bool), torch.device("cpu"))
-            items = comparable(inputs.mapped(torch.tensor(vectors)).numpy(), self._factors_.is_cosine)
+        assert self.item_vectors_ is not None  # the base refuses new items otherwise
+        items = embed_new_items(self._parameters_, self.item_vectors_, self._item_counts_, vectors)
+        items = comparable(items, self._factors_.is_cosine)
         bias = np.full(len(items), self._new_item_bias_, dtype=np.float32)
         return score_with_bias(replace(self._factors_, items=items), bias)
 

@@ -53,15 +53,24 @@ def comparable(items: np.ndarray, is_cosine: bool) -> np.ndarray:
 
 
 def graph_factors(
-    items: np.ndarray, layers: list[np.ndarray] | None, item_degrees: np.ndarray, *, is_cosine: bool, keep_input: bool
+    items: np.ndarray,
+    sources: np.ndarray,
+    layers: list[np.ndarray] | None,
+    item_degrees: np.ndarray,
+    *,
+    is_cosine: bool,
+    keep_input: bool,
 ) -> UserFactors:
-    """Return the scorer of item embeddings, (n_items, dim); with `layers`, users attend to their histories."""
+    """Return the scorer of item embeddings, (n_items, dim), for users that are sums of the sources.
+
+    With `layers`, users attend to their histories instead.
+    """
     factors = comparable(items, is_cosine)
     if layers is not None:
         # Attention uses no projection; a layer stands for it, which takes no further memory.
         return AttentionFactors(layers[0], factors, is_cosine, tuple(layers), item_degrees, keep_input)
     # The degree of the item in the weight of an edge is the same for all users.
-    projection = (inverse_power(item_degrees, 0.5)[:, None] * items).astype(np.float32)
+    projection = (inverse_power(item_degrees, 0.5)[:, None] * sources).astype(np.float32)
     return UserFactors(projection, factors, is_cosine)
 
 

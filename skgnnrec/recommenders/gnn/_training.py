@@ -13,11 +13,20 @@ from sklearn.utils import check_random_state
 from skgnnrec._device import resolve_device, torch_settings
 from skgnnrec._memory import check_memory
 from skgnnrec.exceptions import NonFiniteLossError
-from skgnnrec.graph import count_users, item_degrees, message_passing, normalized_history
-from skgnnrec.interactions import hold_out_share_of_users
+from skgnnrec.graph import (
+    count_users,
+    message_passing,
+    nearest_items,
+    normalized_history,
+    ridge_response,
+    spectrum_of,
+)
+from skgnnrec.interactions import binarize, hold_out_share_of_users
 from skgnnrec.recommenders._base import SCORE_TEST_SIZE
+from skgnnrec.recommenders._new_items import known_items
 from skgnnrec.recommenders.gnn._learner import RankingLearner, Validation
 from skgnnrec.recommenders.gnn._model import (
+    OF_EACH_ITEM,
     Arrays,
     GraphEncoder,
     ItemInputs,
@@ -32,10 +41,7 @@ __all__ = ["train_on_graph"]
 
 # Parameters of the network and of the learner, which defines a training step.
 NETWORK = ("conv", "n_layers", "keep_input")
-LEARNING = (
-    "loss", "batch_size", "temperature", "n_negatives", "popularity_exponent", "negative_exponent", "contrast_weight",
-    "noise",
-)  # fmt: skip
+LEARNING = ("loss", "batch_size", "temperature", "n_negatives", "popularity_exponent", "contrast_weight", "noise")
 # Parameters that do not change the state after a given number of epochs. The state depends on the catalog only by the
 # item vectors, which identify a checkpoint themselves.
 NOT_IDENTIFYING = {
@@ -44,6 +50,10 @@ NOT_IDENTIFYING = {
 }  # fmt: skip
 REPLAYED = 1 << 20  # interactions of earlier users that a further training keeps in the graph
 LARGEST_ENTRY = 1e15  # of an embedding whose products are finite in float32
+SPECTRAL_ALPHA = 0.3  # of the response of the spectrum, as in GraphFilterRecommender
+RANDOM_SHARE = 0.01  # of random embeddings in those of the spectrum: no item and no dimension starts at zero
+BESIDE_VECTORS = 0.2  # length of E at the start, relative to the mapped vectors: these generalise to rare items
+N_NEIGHBORS, POWER = 20, 4  # of the cosines, for the embeddings of items without users
 
 
 def train_on_graph(
@@ -70,7 +80,10 @@ def train_on_graph(
         device = resolve_device(recommender.device)
         parameters = initial_parameters(check_shapes(recommender, X, vectors, device), seed)
         has_users = count_users(train) > 0
-        if start is not None:
+        if start is None and "embedding" in parameters:
+            size = np.float32(1.0 if vectors is None else BESIDE_VECTORS)
+            parameters["embedding"] = size * spectral_embedding(train, parameters["embedding"], seed)
+        elif start is not None:
             parameters = continue_from(*start, parameters)
             has_users = item_counts > 0  # also where no user in X has the item
         encoder = build_encoder(recommender, train, has_users, vectors, parameters, device)
@@ -86,7 +99,11 @@ def train_on_graph(
             original=previous,
         )
         # After training, the held-out interactions are part of the graph.
-        encoder = build_encoder(recommender, X, item_counts > 0, vectors, encoder.inputs.arrays(), device)
+        parameters, has_own = encoder.inputs.arrays(), item_counts > 0
+        if vectors is not None:
+            parameters = with_cold_items(parameters, vectors, item_counts)
+            has_own = np.ones(len(item_counts), dtype=bool)
+        encoder = build_encoder(recommender, X, has_own, vectors, parameters, device)
         return {
             **fitted_attributes(recommender, encoder, X, item_counts),
             "_replay_": sample_histories(X, REPLAYED, seed),
@@ -101,7 +118,11 @@ def check_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the parameters, or raise MemoryLimitError if the machine cannot hold the training."""
     n_dimensions, dim = None if vectors is None else vectors.shape[1], int(recommender.embedding_dim)
-    shapes = parameter_shapes(X.shape[1], n_dimensions, dim, recommender.item_features, recommender.id_embedding)
+    sums_users = recommender.conv != "attention" and recommender.contrast_weight == 0
+    with_source = recommender.id_embedding and recommender.loss == "softmax" and sums_users
+    shapes = parameter_shapes(
+        X.shape[1], n_dimensions, dim, with_embedding=recommender.id_embedding, with_source=with_source
+    )
     if device.type == "cpu":  # elsewhere torch raises an error of its own
         check_memory(
             training_bytes(recommender, X, sum(map(math.prod, shapes.values()))),
@@ -112,10 +133,48 @@ def check_shapes(
     return shapes
 
 
+@np.errstate(under="ignore")
+def spectral_embedding(X: sparse.csr_array, random: np.ndarray, seed: int) -> np.ndarray:
+    """Return the item embeddings of a graph filter, V sqrt(h(σ²)), of the mean squared length 1."""
+    n_components = min(random.shape[1], max(1, min(X.shape) // 4))
+    spectrum = spectrum_of(binarize(X), 0.5, n_components, seed)
+    factors = spectrum.vectors * np.sqrt(ridge_response(spectrum.values, SPECTRAL_ALPHA))
+    squares = np.square(factors).sum(axis=1)
+    factors /= np.sqrt(squares[squares > 0].mean()) if squares.any() else 1.0
+    embedding = np.float32(RANDOM_SHARE) * random
+    embedding[:, :n_components] += factors
+    return embedding
+
+
+def with_cold_items(parameters: Arrays, vectors: np.ndarray, item_counts: np.ndarray) -> Arrays:
+    """Return parameters in which items without users have the mean embeddings of their nearest items by content."""
+    is_known, found = known_items(item_counts), dict(parameters)
+    shares = _shares(vectors, is_known, vectors[~is_known])
+    for name in set(OF_EACH_ITEM) & set(parameters):
+        found[name] = parameters[name].copy()
+        found[name][~is_known] = shares @ parameters[name]
+    return found
+
+
+def embed_new_items(parameters: Arrays, vectors: np.ndarray, item_counts: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return H of items of which only the item vectors are known, (n_new, dim)."""
+    with torch_settings(), torch.no_grad():
+        inputs = ItemInputs(parameters, None, np.ones(len(vectors), dtype=bool), torch.device("cpu"))
+        mapped = inputs.mapped(torch.tensor(new)).numpy()
+    if "embedding" not in parameters:
+        return mapped
+    return mapped + _shares(vectors, known_items(item_counts), new) @ parameters["embedding"]
+
+
+def _shares(vectors: np.ndarray, is_known: np.ndarray, new: np.ndarray) -> sparse.csr_array:
+    """Return the shares of items in new items, (n_new, n_items), whose sums are one."""
+    return sparse.csr_array(nearest_items(vectors, is_known, new, N_NEIGHBORS, POWER).T)
+
+
 def training_bytes(recommender: Any, X: sparse.csr_array, n_parameters: int) -> int:
     """Return a lower bound of the memory that training takes."""
     n_users, n_items = X.shape
-    n_layers, dim = int(recommender.n_layers) + 1, int(recommender.embedding_dim)
+    n_layers, dim = 1 if recommender.conv is None else 1 + int(recommender.n_layers), int(recommender.embedding_dim)
     keeps_users = recommender.conv == "attention" or recommender.contrast_weight > 0
     n_nodes = n_layers * n_items + (n_layers if keeps_users else 1) * n_users
     n_batch, n_negatives = min(int(recommender.batch_size), X.nnz), int(recommender.n_negatives or 0)
@@ -123,6 +182,11 @@ def training_bytes(recommender: Any, X: sparse.csr_array, n_parameters: int) -> 
         n_negatives = n_batch * max(1, n_negatives)
     # A parameter has a gradient and two moments; the graph keeps its edges in two orders.
     return 16 * n_parameters + 4 * dim * (n_nodes + 2 * n_batch + n_negatives) + 40 * X.nnz
+
+
+def edge_degrees(recommender: Any, X: sparse.csr_array) -> np.ndarray:
+    """Return the degrees D_i in the weights of the edges, (n_items,), float64; ones without a convolution."""
+    return np.ones(X.shape[1]) if recommender.conv is None else count_users(X).astype(np.float64)
 
 
 def build_encoder(
@@ -134,10 +198,10 @@ def build_encoder(
     device: torch.device,
 ) -> GraphEncoder:
     """Return the network on the graph of X."""
-    degrees = item_degrees(X)
-    graph = message_passing(normalized_history(X, degrees), backend=recommender.backend, device=device)
+    weights = normalized_history(X, edge_degrees(recommender, X))
+    graph = message_passing(weights, backend=recommender.backend, device=device)
     inputs = ItemInputs(parameters, vectors, has_users, device)
-    return GraphEncoder(graph, inputs, degrees > 0, **_settings(recommender, NETWORK))
+    return GraphEncoder(graph, inputs, count_users(X) > 0, **_settings(recommender, NETWORK))
 
 
 def build_learner(
@@ -149,11 +213,11 @@ def build_learner(
     seed: int,
 ) -> RankingLearner:
     """Return the learner of X, with the held-out interactions as validation."""
-    history = normalized_history(X, item_degrees(X))
+    history = normalized_history(X, edge_degrees(recommender, X))
     rows = np.flatnonzero(np.diff(held_out.indptr))
     validation = Validation(history[rows], rows, held_out[rows], recommender.n_recommendations) if len(rows) else None
     settings = _settings(recommender, LEARNING)
-    return RankingLearner(encoder, history, first_row=first_row, seed=seed, validation=validation, **settings)
+    return RankingLearner(encoder, X, history, first_row=first_row, seed=seed, validation=validation, **settings)
 
 
 def checkpoint_of(
@@ -163,7 +227,7 @@ def checkpoint_of(
     settings = {
         name: value for name, value in recommender.get_params(deep=False).items() if name not in NOT_IDENTIFYING
     }
-    identity = (seed, settings, first_row, X.indptr, X.indices, list(learner.encoder.inputs.state()))
+    identity = (seed, settings, first_row, X.indptr, X.indices, X.data, list(learner.encoder.inputs.state()))
     return open_checkpoint(recommender.checkpoint_dir, recommender.random_state, identity)
 
 
@@ -174,11 +238,12 @@ def fitted_attributes(
     with torch.no_grad():
         embeddings = encoder.propagate()
         layers = None if embeddings.layers is None else [layer.cpu().numpy() for layer in embeddings.layers[1]]
-        items = embeddings.items.cpu().numpy()
-    _check_size([items, *(layers or [])])
+        items, sources = embeddings.items.cpu().numpy(), embeddings.sources.cpu().numpy()
+    _check_size([items, sources, *(layers or [])])
     is_cosine, exponent = recommender.loss == "softmax", recommender.popularity_exponent
     bias, new_item_bias = popularity_bias(item_counts, exponent if is_cosine else 0.0, recommender.temperature)
-    factors = graph_factors(items, layers, item_degrees(X), is_cosine=is_cosine, keep_input=recommender.keep_input)
+    keep_input, degrees = recommender.keep_input, edge_degrees(recommender, X)
+    factors = graph_factors(items, sources, layers, degrees, is_cosine=is_cosine, keep_input=keep_input)
     return {
         "item_embedding_": factors.items,
         "item_bias_": bias,

@@ -12,9 +12,10 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
+from skgnnrec._constraints import HasMethods, Interval
 from skgnnrec._device import resolve_device, torch_settings
 from skgnnrec._fitted_state import new_state
 from skgnnrec._memory import check_memory
@@ -347,7 +348,11 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Return each rated pair once, by positions, and set the ids."""
         ratings = check_ratings(y, type(self).__name__)
         table = self._read_table(X, reset=True)
-        check_consistent_length(table.data, ratings)
+        if len(table) != len(ratings):
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"X has {len(table)} rows, y {len(ratings)} ratings."
+            )
         self._users_, users = Vocabulary.of(table.ids(self._user_, "user"))
         self._items_, items = item_vocabulary(table.ids(self._item_, "item"), self.catalog)
         return merge_repeats(Pairs(users, items, ratings), len(self._items_))

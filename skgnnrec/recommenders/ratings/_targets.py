@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import column_or_1d
 
-from skgnnrec.interactions import first_few
+from skgnnrec.interactions import first_few, naming
 
 __all__ = ["check_ratings"]
 
@@ -28,7 +28,8 @@ def check_ratings(y: Any, estimator_name: str) -> NDArray[np.float64]:
         raise ValueError("y must hold one number per row, got sequences of different lengths.") from error
     if not values.ndim:
         raise ValueError(f"y must be an array-like of shape (n_ratings,), got a {type(y).__name__}.")
-    values = column_or_1d(values, warn=True)
+    with naming("y"):
+        values = column_or_1d(values, warn=True)
     with np.errstate(over="ignore"):  # infinite values are refused below
         ratings = values.astype(np.float64) if values.dtype.kind in "biuf" else _as_numbers(values)
     missing = np.flatnonzero(np.isnan(ratings))

@@ -13,9 +13,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from skgnnrec._constraints import HasMethods, Interval
 from skgnnrec._device import torch_settings
 from skgnnrec._fitted_state import new_state
 from skgnnrec.text import TextEmbedder
@@ -162,7 +163,7 @@ class BaseFineTuner(
         Raises
         ------
         ValueError
-            If `merge=False` without `lora_rank`.
+            If `merge=False` without `lora_rank`, or if a whole model and LoRA's matrices would be in one folder.
 
         Notes
         -----
@@ -170,17 +171,25 @@ class BaseFineTuner(
         `columns` and `truncate_dim` are not written. The file ``skgnnrec_checksums.json`` lists the checksums of all
         files: `TextEmbedder` refuses a damaged folder.
         """
-        from skgnnrec.text.finetuning._saving import save_model
+        from skgnnrec.text.finetuning._saving import save_lora, save_model
 
         check_is_fitted(self)
+        constraints = {"folder": [str, os.PathLike], "merge": ["boolean"]}
+        validate_parameter_constraints(constraints, {"folder": folder, "merge": merge}, "save")
         path = Path(folder)
         if not merge and self._weights_.lora_rank is None:
             raise ValueError("merge=False writes LoRA's matrices and needs lora_rank, got a fit with lora_rank=None.")
+        other = "adapter_config.json" if merge else "config.json"
+        if (path / other).exists():
+            raise ValueError(
+                f"folder={str(path)!r} has the file {other}: a model and LoRA's matrices in one folder would be read "
+                "together. Choose another folder."
+            )
         path.mkdir(parents=True, exist_ok=True)
         if merge:
             save_model(self._load_model("float32"), self._reader, path)
         else:
-            self._weights_.save_lora(self.embedder_._load_model("float32"), path)
+            save_lora(self._weights_, self.embedder_._load_model("float32"), path)
 
     def _check_target(self, X: Any, y: Any) -> Any:
         """Return the checked target, None where it is not used."""
@@ -255,6 +264,9 @@ class BaseFineTuner(
 
     def _embed(self, model: TextModel, texts: Sequence[str], *, fitting: bool) -> np.ndarray:
         return self.embedder_._embed(model, texts, fitting=fitting)
+
+    def _as_module(self) -> Any:
+        return self._reader._as_module(self._load_model("float32"))
 
     @property
     def _n_features_out(self) -> int:

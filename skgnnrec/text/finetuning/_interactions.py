@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy import sparse
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _num_samples
 
-from skgnnrec.interactions import check_interactions
+from skgnnrec._constraints import Interval
+from skgnnrec.interactions import check_interactions, shape_of
+from skgnnrec.text._texts import as_table
 from skgnnrec.text.finetuning._base import BaseFineTuner, Training, shuffled_parts
 from skgnnrec.text.finetuning._pairs import LabelPairs, NeighborPairs, TextPairs, by_text
 
@@ -179,15 +179,17 @@ class InteractionFineTuner(BaseFineTuner):
                 "InteractionFineTuner requires y to be passed, but the target y is None. Pass the interactions, "
                 "one row per item and one column per user, or one label per text."
             )
-        are_labels = not sparse.issparse(y) and np.asarray(y).ndim == 1
+        are_labels = len(shape_of(y, "y")) == 1
         if are_labels:
             y = _one_column_a_label(y)
         y = check_interactions(y, input_name="y")
-        n_texts = _num_samples(X)
+        n_texts = len(as_table(X))
         if y.shape[0] != n_texts:
             is_turned = y.shape[1] == n_texts and not are_labels
             hint = " Pass the transpose: here, rows are items and columns users." if is_turned else ""
-            raise ValueError(f"y must have one row per text, got {y.shape[0]} rows for {n_texts} texts.{hint}")
+            raise ValueError(
+                f"y must have one row for each text of X, got {y.shape[0]} rows for {n_texts} texts.{hint}"
+            )
         return y, are_labels
 
     def _make_training(

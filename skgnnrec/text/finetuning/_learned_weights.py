@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -42,17 +41,13 @@ class LearnedWeights:
                 of_these[dtype, packed] = base, self._build(base, dtype, packed)
             return of_these[dtype, packed][1]
 
-    def save_lora(self, base: TextModel, folder: Path) -> None:
-        """Write LoRA's matrices and their configuration into a folder, in the format of peft."""
-        self._with_lora(base).save_pretrained(folder)
-
     def _build(self, base: TextModel, dtype: str, packed: bool) -> TextModel:
         if self.lora_rank is None:
             network = copy.deepcopy(base.network)
             network.load_state_dict({name: torch.tensor(a) for name, a in self.arrays.items()}, strict=False)
         else:
             # Peft has frozen the weights that it merges into; another fine-tuner may start from them.
-            network = self._with_lora(base).merge_and_unload().requires_grad_(True)
+            network = self.with_lora(base).merge_and_unload().requires_grad_(True)
         resolved = resolve_dtype(dtype, base.device)
         probed = (base.tokenizer, resolved, base.pooling, base.position_limit)
         if dtype == "auto" and resolved is not torch.float32 and not tolerates(network.eval(), *probed):
@@ -62,7 +57,8 @@ class LearnedWeights:
             prepare_for_cpu(network, base.position_limit)
         return replace(base, network=network, computing=ForkSafeLock())
 
-    def _with_lora(self, base: TextModel) -> Any:
+    def with_lora(self, base: TextModel) -> Any:
+        """Return the network of a model with LoRA's matrices beside its layers, as peft has it."""
         from peft import set_peft_model_state_dict
 
         assert self.lora_rank is not None

@@ -8,8 +8,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from skgnnrec._constraints import Interval
 from skgnnrec.text.finetuning._base import BaseFineTuner, Training, shuffled_parts
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 from skgnnrec.text._description import file_states, write_checksums
 from skgnnrec.text._model import TextModel, quiet_transformers
+from skgnnrec.text.finetuning._learned_weights import LearnedWeights
 
-__all__ = ["save_model"]
+__all__ = ["save_lora", "save_model"]
 
 # The names of poolings in sentence-transformers.
 _POOLING_NAMES = {
@@ -63,6 +64,12 @@ def save_model(model: TextModel, reader: Any, folder: Path) -> None:
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
     write_checksums(folder, [name for name, state in file_states(folder).items() if before.get(name) != state])
+
+
+def save_lora(weights: LearnedWeights, base: TextModel, folder: Path) -> None:
+    """Write LoRA's matrices and their configuration into an existing folder, in the format of peft, with checksums."""
+    weights.with_lora(base).save_pretrained(folder)
+    write_checksums(folder, [name for name in file_states(folder) if name.startswith("adapter_")])
 
 
 def _save_dense(linear: torch.nn.Linear, activation: torch.nn.Module, folder: Path) -> dict[str, Any]:

@@ -19,9 +19,12 @@ TEMPERATURE = 0.1
 def make_learner(X, conv="lightgcn", **params):
     """Return a learner with random parameters; a batch holds all users."""
     degrees = item_degrees(X)
-    inputs = ItemInputs(
-        initial_parameters(parameter_shapes(X.shape[1], None, 8, None, True), 0), None, degrees > 0, torch.device("cpu")
-    )
+    with_source = conv == "lightgcn" and params.get("loss") != "bpr"
+    shapes = parameter_shapes(X.shape[1], None, 8, with_embedding=True, with_source=with_source)
+    parameters = initial_parameters(shapes, 0)
+    if with_source:
+        parameters["source"] += np.random.default_rng(1).standard_normal((X.shape[1], 8)).astype(np.float32) / 8
+    inputs = ItemInputs(parameters, None, degrees > 0, torch.device("cpu"))
     graph = message_passing(normalized_history(X, degrees))
     encoder = GraphEncoder(graph, inputs, degrees > 0, conv=conv, n_layers=1, keep_input=True)
     defaults = {
@@ -31,20 +34,26 @@ def make_learner(X, conv="lightgcn", **params):
         "batch_size": 10**6,
         "n_negatives": None,
         "popularity_exponent": 0.0,
-        "negative_exponent": 0.0,
         "temperature": TEMPERATURE,
         "contrast_weight": 0.0,
         "noise": 0.1,
         "validation": None,
     }
-    return RankingLearner(encoder, normalized_history(X, degrees), **{**defaults, **params})
+    return RankingLearner(encoder, X, normalized_history(X, degrees), **{**defaults, **params})
 
 
 def embeddings_of(learner, X):
-    """Return the history matrix, user embeddings and item embeddings of a linear convolution."""
-    items = learner.encoder.propagate().items.detach().numpy().astype(np.float64)
-    history = normalized_history(X, item_degrees(X)).toarray()
-    return history, history @ items, items
+    """Return the user and item embeddings of a linear convolution."""
+    embeddings = learner.encoder.propagate()
+    items, sources = (part.detach().numpy().astype(np.float64) for part in (embeddings.items, embeddings.sources))
+    return normalized_history(X, item_degrees(X)).toarray() @ sources, items
+
+
+def past_of(batch, X):
+    """Return X with the entries that are no targets of a batch."""
+    past = X.toarray()
+    past[batch.users[batch.rows], batch.columns] = 0
+    return past
 
 
 def unit(vectors):
@@ -54,44 +63,53 @@ def unit(vectors):
 # Softmax --------------------------------------------------------------------------------------------------------------
 
 
-def test_the_softmax_removes_the_target_from_the_history_that_predicts_it(X):
-    past, _ = split_interactions(X, hold_out="cold_items", test_size=5, random_state=0)  # items without users
-    learner = make_learner(past)
-    (batch,) = learner.batches(0)
-    history, users, items = embeddings_of(learner, past)
-    warm = past.toarray().any(axis=0)
-    normaliser = np.log(np.exp(unit(users) @ unit(items[warm]).T / TEMPERATURE).sum(axis=1))
-    losses = []
-    for user, item in zip(*np.nonzero(history), strict=True):
-        rest = users[user] - history[user, item] * items[item]
-        losses.append(normaliser[user] - unit(rest) @ unit(items[item]) / TEMPERATURE)
-    assert float(learner.loss(batch).detach()) == pytest.approx(np.mean(losses), rel=1e-4)
-
-
-def test_a_user_in_an_attention_layer_keeps_the_target(X):
-    learner = make_learner(X, conv="attention")
-    (batch,) = learner.batches(0)
+def expected_softmax(learner, X, batch, others):
+    """Return the mean loss of the targets; `others` maps the scores of a user to those that are compared."""
     embeddings = learner.encoder.propagate()
-    cosines = unit(embeddings.users.detach().numpy()) @ unit(embeddings.items.detach().numpy()).T / TEMPERATURE
-    has = X.toarray() > 0
-    normaliser = np.log(np.exp(cosines[:, has.any(axis=0)]).sum(axis=1))
-    losses = (normaliser[:, None] - cosines)[has]
-    assert float(learner.loss(batch).detach()) == pytest.approx(losses.mean(), rel=1e-4)
+    items = embeddings.items.detach().numpy().astype(np.float64)
+    users = embeddings.users
+    if users is None:
+        weights = normalized_history(X, item_degrees(X)).toarray() * (past_of(batch, X) > 0)
+        users = weights @ embeddings.sources.detach().numpy()
+    scores = unit(np.asarray(users.detach() if torch.is_tensor(users) else users)) @ unit(items).T / TEMPERATURE
+    losses = []
+    for user, item in zip(batch.users[batch.rows].tolist(), batch.columns.tolist(), strict=True):
+        losses.append(others(user, scores[user], scores[user, item]) - scores[user, item])
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("conv", ["lightgcn", "attention"])
+def test_the_earlier_part_of_a_history_predicts_the_later_part(X, conv):
+    """A user in an attention layer keeps the whole history."""
+    past, _ = split_interactions(X, hold_out="cold_items", test_size=5, random_state=0)  # items without users
+    learner = make_learner(past, conv=conv)
+    (batch,) = learner.batches(0)
+    warm = past.toarray().any(axis=0)
+    expected = expected_softmax(learner, past, batch, lambda user, scores, _: np.log(np.exp(scores[warm]).sum()))
+    assert float(learner.loss(batch).detach()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_larger_values_are_later(X):
+    weighted = sparse.csr_array((np.random.default_rng(0).permutation(X.nnz) + 1.0, X.indices, X.indptr), X.shape)
+    weighted = weighted.astype(np.float32)
+    (batch,) = make_learner(weighted).batches(0)
+    values, past = weighted.toarray(), past_of(batch, weighted)
+    for user in batch.users:
+        targets = values[user][past[user] != values[user]]
+        assert past[user].max() < targets.min()
 
 
 def test_shared_negatives_of_a_user_are_left_out(X):
     learner = make_learner(X, n_negatives=60)
     (batch,) = learner.batches(0)
-    _, users, items = embeddings_of(learner, X)
-    negatives = batch.negatives.numpy()
-    scores = unit(users) @ unit(items).T / TEMPERATURE
-    others = np.where(X.toarray()[:, negatives] > 0, -np.inf, scores[:, negatives])
-    history, losses = normalized_history(X, item_degrees(X)).toarray(), []
-    for user, item in zip(*np.nonzero(history), strict=True):
-        positive = unit(users[user] - history[user, item] * items[item]) @ unit(items[item]) / TEMPERATURE
-        losses.append(np.logaddexp(positive, np.logaddexp.reduce(others[user])) - positive)
+    negatives, has = batch.negatives.numpy(), X.toarray() > 0
+
+    def others(user, scores, positive):
+        drawn = np.where(has[user, negatives], -np.inf, scores[negatives])
+        return np.logaddexp(positive, np.logaddexp.reduce(drawn))
+
     assert len(negatives) == 60
-    assert float(learner.loss(batch).detach()) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert float(learner.loss(batch).detach()) == pytest.approx(expected_softmax(learner, X, batch, others), rel=1e-4)
 
 
 def test_items_without_users_are_no_negatives_of_the_softmax(X):
@@ -101,14 +119,15 @@ def test_items_without_users_are_no_negatives_of_the_softmax(X):
     assert_array_equal(np.unique(batch.negatives), np.setdiff1d(np.flatnonzero(X.sum(axis=0)), cold))
 
 
-def test_a_batch_of_the_softmax_holds_whole_histories(X):
-    batches = list(make_learner(X, batch_size=100).batches(0))
-    pairs = np.concatenate([np.c_[batch.users[batch.rows], batch.columns] for batch in batches])
-    assert len(batches) == round(X.nnz / 100)
-    assert len(pairs) == X.nnz
-    assert_array_equal(np.unique(pairs, axis=0), np.transpose(X.nonzero()))
+def test_an_epoch_of_the_softmax_takes_each_user_with_two_items_once(X):
+    X = X.tolil()
+    X[5, 1:] = 0  # a history of one item cannot be divided
+    X[5, 0] = 1
+    batches = list(make_learner(sparse.csr_array(X, dtype=np.float32), batch_size=20).batches(0))
     users = np.concatenate([batch.users for batch in batches])
-    assert len(users) == len(np.unique(users))
+    assert_array_equal(np.sort(users), np.flatnonzero((X.toarray() > 0).sum(axis=1) > 1))
+    assert max(len(batch.users) for batch in batches) <= 24
+    assert all(len(np.unique(batch.rows)) == len(batch.users) for batch in batches)
 
 
 # BPR ------------------------------------------------------------------------------------------------------------------
@@ -116,7 +135,7 @@ def test_a_batch_of_the_softmax_holds_whole_histories(X):
 
 def test_bpr_follows_its_formula(X):
     learner = make_learner(X, loss="bpr", batch_size=50, n_negatives=3)
-    _, users, items = embeddings_of(learner, X)
+    users, items = embeddings_of(learner, X)
     for batch in learner.batches(0):
         owner, columns, negatives = batch.users[batch.rows].numpy(), batch.columns.numpy(), batch.negatives.numpy()
         positive = (users[owner] * items[columns]).sum(axis=1)
@@ -145,7 +164,7 @@ def test_partial_fit_takes_steps_on_further_users_only(X):
     for loss in ("bpr", "softmax"):
         learner = make_learner(X, loss=loss, first_row=100, batch_size=50)
         users = np.concatenate([batch.users for batch in learner.batches(0)])
-        assert_array_equal(np.unique(users), 100 + np.flatnonzero(np.diff(X.indptr)[100:]))
+        assert_array_equal(np.unique(users), 100 + np.flatnonzero(np.diff(X.indptr)[100:] > (loss == "softmax")))
 
 
 # Contrast, validation, streams ----------------------------------------------------------------------------------------
@@ -173,7 +192,7 @@ def test_validation_is_the_ndcg_of_the_held_out_interactions(X, loss):
     history = normalized_history(train, item_degrees(train))
     validation = Validation(history[rows], rows, held_out[rows], 5)
     learner = make_learner(train, loss=loss, popularity_exponent=0.7, validation=validation)
-    _, users, items = embeddings_of(learner, train)
+    users, items = embeddings_of(learner, train)
     scores = users @ items.T
     if loss == "softmax":
         counts = train.toarray().astype(bool).sum(axis=0)
@@ -198,5 +217,6 @@ def test_batches_depend_on_the_seed_and_the_epoch_only(X, params):
 
 def test_parameters_are_those_of_the_encoder(X):
     learner = make_learner(X)
-    (parameter,) = learner.parameters()
-    assert_allclose(parameter.detach(), learner.encoder.inputs.arrays()["embedding"])
+    embedding, source = learner.parameters()
+    assert_allclose(embedding.detach(), learner.encoder.inputs.arrays()["embedding"])
+    assert_allclose(source.detach(), learner.encoder.inputs.arrays()["source"])

@@ -30,41 +30,42 @@ def make_encoder(X, parameters, vectors=None, **settings):
     )
 
 
-def fresh_parameters(vectors=None, item_map="linear", with_ids=True):
+def fresh_parameters(vectors=None, with_embedding=True, with_source=False):
     n_dimensions = None if vectors is None else vectors.shape[1]
-    return initial_parameters(parameter_shapes(40, n_dimensions, DIM, item_map, with_ids), seed=0)
+    shapes = parameter_shapes(40, n_dimensions, DIM, with_embedding=with_embedding, with_source=with_source)
+    return initial_parameters(shapes, seed=0)
 
 
 # Parameters -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("n_dimensions", "item_map", "with_ids", "expected"),
+    ("n_dimensions", "with_embedding", "with_source", "expected"),
     [
-        (None, "linear", True, {"embedding": (40, 8)}),
-        (6, None, True, {"embedding": (40, 8)}),
-        (6, "linear", True, {"weight": (6, 8), "embedding": (40, 8)}),
-        (6, "mlp", False, {"weight": (6, 8), "bias": (8,), "weight_out": (8, 8)}),
-        (30, "mlp", True, {"weight": (30, 19), "bias": (19,), "weight_out": (19, 8), "embedding": (40, 8)}),
+        (None, True, False, {"embedding": (40, 8)}),
+        (None, True, True, {"embedding": (40, 8), "source": (40, 8)}),
+        (6, False, False, {"weight": (6, 8), "bias": (8,), "weight_out": (8, 8)}),
+        (30, True, False, {"weight": (30, 19), "bias": (19,), "weight_out": (19, 8), "embedding": (40, 8)}),
     ],
 )
-def test_shapes_of_the_parameters(n_dimensions, item_map, with_ids, expected):
-    shapes = parameter_shapes(40, n_dimensions, 8, item_map, with_ids)
+def test_shapes_of_the_parameters(n_dimensions, with_embedding, with_source, expected):
+    shapes = parameter_shapes(40, n_dimensions, 8, with_embedding=with_embedding, with_source=with_source)
     assert shapes == expected
     parameters = initial_parameters(shapes, seed=0)
     assert {name: array.shape for name, array in parameters.items()} == expected
     assert {array.dtype for array in parameters.values()} == {np.dtype(np.float32)}
+    assert not parameters.get("source", np.zeros(1)).any()
 
 
-@pytest.mark.parametrize("item_map", ["linear", "mlp"])
-def test_mapped_unit_vectors_are_as_large_as_random_embeddings(item_map):
+def test_embeddings_have_a_length_of_about_one_at_the_start():
     vectors = np.random.default_rng(0).standard_normal((2000, 60)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    parameters = initial_parameters(parameter_shapes(2000, 60, 50, item_map, True), seed=0)
+    shapes = parameter_shapes(2000, 60, 50, with_embedding=True, with_source=False)
+    parameters = initial_parameters(shapes, seed=0)
     inputs = ItemInputs(parameters, vectors, np.ones(2000, dtype=bool), torch.device("cpu"))
     mapped = inputs.mapped(torch.tensor(vectors)).detach().numpy()
-    assert_allclose(parameters["embedding"].std(), 0.1, rtol=0.05)
-    assert_allclose(mapped.std(), 0.1, rtol=0.4)
+    assert_allclose(np.linalg.norm(parameters["embedding"], axis=1).mean(), 1, rtol=0.05)
+    assert_allclose(np.linalg.norm(mapped, axis=1).mean(), 1, rtol=0.2)
 
 
 def test_parameters_are_copied():
@@ -107,10 +108,12 @@ def test_items_that_cannot_be_matched_are_refused(before, now, n_items, match):
 
 
 def test_learned_embeddings_follow_their_items():
-    learned = {"embedding": np.arange(6.0).reshape(3, 2), "weight": np.ones((4, 2))}
-    fresh = {"embedding": np.full((4, 2), -1.0), "weight": np.zeros((4, 2))}
+    table = np.arange(6.0).reshape(3, 2)
+    learned = {"embedding": table, "source": table + 10, "weight": np.ones((4, 2))}
+    fresh = {"embedding": np.full((4, 2), -1.0), "source": np.zeros((4, 2)), "weight": np.zeros((4, 2))}
     continued = continue_from(learned, np.array([2, -1, 0, 1]), fresh)
     assert_array_equal(continued["embedding"], [[4, 5], [-1, -1], [0, 1], [2, 3]])
+    assert_array_equal(continued["source"], [[14, 15], [0, 0], [10, 11], [12, 13]])
     assert_array_equal(continued["weight"], 1)
 
 
@@ -163,21 +166,22 @@ def test_linear_propagation_is_light_gcn(X, n_layers, keep_input):
     assert_allclose(sum(user_layers[first:]).detach() / (n_layers + 1 - first), expected_users, atol=1e-6)
 
 
-@pytest.mark.parametrize("with_ids", [True, False])
-def test_propagation_of_mapped_vectors_before_training_is_propagation_of_inputs(X, vectors, with_ids):
-    parameters = fresh_parameters(vectors, with_ids=with_ids)
-    fast = make_encoder(X, parameters, vectors)
-    slow = make_encoder(X, {"embedding": fast.inputs().detach().numpy()})
-    found, expected = fast.propagate().items, slow.propagate().items
-    assert_allclose(found.detach(), expected.detach(), atol=1e-6)
-    weights = torch.arange(1.0, 1 + found.numel()).reshape(found.shape)
-    ours = dict(
-        zip(parameters, torch.autograd.grad((found * weights).sum(), list(fast.inputs.learned.values())), strict=True)
-    )
-    (of_inputs,) = torch.autograd.grad((expected * weights).sum(), list(slow.inputs.learned.values()))
-    assert_allclose(ours["weight"], vectors.T @ of_inputs.numpy(), rtol=1e-4, atol=1e-3)
-    if with_ids:
-        assert_allclose(ours["embedding"], of_inputs, rtol=1e-4, atol=1e-3)
+def test_without_layers_items_are_their_inputs_and_sources_have_an_offset(X):
+    parameters = fresh_parameters(with_source=True)
+    parameters["source"] += 0.5
+    embeddings = make_encoder(X, parameters, n_layers=0, keep_input=False).propagate()
+    has_users = (item_degrees(X) > 0)[:, None]
+    assert_allclose(embeddings.items.detach(), parameters["embedding"] * has_users)
+    assert_allclose(embeddings.sources.detach(), (parameters["embedding"] + 0.5) * has_users)
+
+
+def test_the_map_has_one_hidden_layer(vectors):
+    parameters = fresh_parameters(vectors, with_embedding=False)
+    parameters["bias"] += 0.3
+    inputs = ItemInputs(parameters, vectors, np.ones(40, dtype=bool), torch.device("cpu"))
+    hidden = vectors @ parameters["weight"] + 0.3
+    expected = np.where(hidden > 0, hidden, 0.01 * hidden) @ parameters["weight_out"]
+    assert_allclose(inputs().detach(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("conv", ["lightgcn", "attention"])

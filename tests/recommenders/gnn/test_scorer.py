@@ -24,13 +24,13 @@ def normal(seed, *shape):
 DEGREES = np.random.default_rng(0).integers(0, 9, N_ITEMS).astype(np.float64)
 LAYERS = [normal(seed, N_ITEMS, DIM) for seed in (5, 6, 7)]
 SCORERS = {
-    "linear, cosine": graph_factors(LAYERS[0], None, DEGREES, is_cosine=True, keep_input=False),
-    "linear, dot product": graph_factors(LAYERS[0], None, DEGREES, is_cosine=False, keep_input=True),
-    "attention, cosine": graph_factors(LAYERS[0], LAYERS, DEGREES, is_cosine=True, keep_input=False),
-    "attention, dot product": graph_factors(LAYERS[0], LAYERS, DEGREES, is_cosine=False, keep_input=True),
-    "attention, one layer": graph_factors(LAYERS[0], LAYERS[:2], DEGREES, is_cosine=True, keep_input=True),
+    "linear, cosine": graph_factors(LAYERS[0], LAYERS[1], None, DEGREES, is_cosine=True, keep_input=False),
+    "linear, dot product": graph_factors(LAYERS[0], LAYERS[1], None, DEGREES, is_cosine=False, keep_input=True),
+    "attention, cosine": graph_factors(LAYERS[0], LAYERS[0], LAYERS, DEGREES, is_cosine=True, keep_input=False),
+    "attention, dot product": graph_factors(LAYERS[0], LAYERS[0], LAYERS, DEGREES, is_cosine=False, keep_input=True),
+    "attention, one layer": graph_factors(LAYERS[0], LAYERS[0], LAYERS[:2], DEGREES, is_cosine=True, keep_input=True),
     "attention with bias": score_with_bias(
-        graph_factors(LAYERS[0], LAYERS, DEGREES, is_cosine=True, keep_input=False), normal(8, N_ITEMS)
+        graph_factors(LAYERS[0], LAYERS[0], LAYERS, DEGREES, is_cosine=True, keep_input=False), normal(8, N_ITEMS)
     ),
 }
 
@@ -140,15 +140,20 @@ def test_nothing_raises_where_numpy_raises_on_underflow(scorer, X):
 def test_users_are_embedded_as_in_training(conv, is_cosine, keep_input):
     X = sparse.csr_array(np.random.default_rng(0).random((N_USERS, N_ITEMS)) < 0.2, dtype=np.float32)
     degrees = item_degrees(X)
-    parameters = initial_parameters(parameter_shapes(N_ITEMS, None, DIM, None, True), seed=0)
-    inputs = ItemInputs({"embedding": 10 * parameters["embedding"]}, None, degrees > 0, torch.device("cpu"))
+    parameters = initial_parameters(
+        parameter_shapes(N_ITEMS, None, DIM, with_embedding=True, with_source=conv == "lightgcn"), seed=0
+    )
+    inputs = ItemInputs(
+        {name: 4 * array + 1 for name, array in parameters.items()}, None, degrees > 0, torch.device("cpu")
+    )
     graph = message_passing(normalized_history(X, degrees))
     encoder = GraphEncoder(graph, inputs, degrees > 0, conv=conv, n_layers=2, keep_input=keep_input)
     with torch.no_grad():
         embeddings = encoder.propagate()
-        users = graph.to_rows(embeddings.items) if embeddings.users is None else embeddings.users
+        users = graph.to_rows(embeddings.sources) if embeddings.users is None else embeddings.users
     layers = None if embeddings.layers is None else [layer.detach().numpy() for layer in embeddings.layers[1]]
-    factors = graph_factors(embeddings.items.numpy(), layers, degrees, is_cosine=is_cosine, keep_input=keep_input)
+    items, sources = embeddings.items.numpy(), embeddings.sources.numpy()
+    factors = graph_factors(items, sources, layers, degrees, is_cosine=is_cosine, keep_input=keep_input)
     expected = users.numpy()
     if is_cosine:
         expected = expected / np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), 1e-12)

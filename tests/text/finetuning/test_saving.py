@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from skgnnrec.text import TextEmbedder
+from skgnnrec.text.finetuning import MaskedLMFineTuner
 from skgnnrec.text.finetuning._saving import save_model
 
 TITLES = ["red coffee mug", "garden hose", "a mug", "hose reel", "x"]
@@ -63,10 +64,28 @@ def test_only_files_of_the_model_have_checksums(saved, tiny_model, base_of):
         TextEmbedder(saved).fit(TITLES)
 
 
-def test_no_changed_byte_loads_silently(saved, tmp_path):
+@pytest.fixture
+def saved_lora(tiny_model, tmp_path):
+    """Save LoRA's matrices, and copy the model that they belong to beside them: transformers reads both."""
+    pytest.importorskip("peft", reason="LoRA needs peft, from the lora extra")
+    embedder = TextEmbedder(tiny_model, dtype="float32")
+    folder = tmp_path / "lora"
+    MaskedLMFineTuner(embedder, lora_rank=2, max_iter=1, early_stopping=False).fit(TITLES).save(folder, merge=False)
+    with pytest.raises(ValueError, match="has LoRA's matrices without their model: save"):
+        TextEmbedder(folder).fit(TITLES)
+    for path in tiny_model.iterdir():
+        shutil.copyfile(path, folder / path.name)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["saved", "saved_lora"])
+def test_no_changed_byte_loads_silently(kind, request):
+    saved = request.getfixturevalue(kind)
     rng = np.random.default_rng(0)
     names = [str(path.relative_to(saved)) for path in saved.rglob("*") if path.is_file()]
-    assert len(names) >= 8
+    if kind == "saved_lora":  # the other files are copies; README.md is not read
+        names = ["adapter_config.json", "adapter_model.safetensors", "skgnnrec_checksums.json"]
+    assert len(names) >= 3
     for name in names:
         content = (saved / name).read_bytes()
         for place in rng.integers(0, len(content), 12).tolist():
@@ -81,6 +100,13 @@ def test_no_changed_byte_loads_silently(saved, tmp_path):
                 TextEmbedder(saved).fit(TITLES)
         (saved / name).write_bytes(content)
     TextEmbedder(saved).fit(TITLES)
+
+
+def test_a_model_and_lora_are_not_saved_in_one_folder(saved, saved_lora, tiny_model):
+    tuner = MaskedLMFineTuner(TextEmbedder(tiny_model), lora_rank=2, max_iter=1, early_stopping=False).fit(TITLES)
+    for folder, merge, name in ((saved, False, "config.json"), (saved_lora, True, "adapter_config.json")):
+        with pytest.raises(ValueError, match=rf"has the file {name}: .* Choose another folder"):
+            tuner.save(folder, merge=merge)
 
 
 def test_an_interrupted_save_is_noticed(saved, tmp_path):

@@ -1,0 +1,357 @@
+"""What public callables say to wrong arguments: a table of callables and parameters against kinds of arguments.
+
+Whatever is passed, a callable returns or raises ValueError, TypeError or an exception of the package, whose message
+names the parameter and what came. New public callables and parameters belong into the table.
+"""
+
+import datetime as dt
+import gc
+import inspect
+import re
+import warnings
+from copy import deepcopy
+from functools import cache, partial
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+
+import skgnnrec
+from skgnnrec import (
+    ContentRecommender,
+    GNNRatingRegressor,
+    GNNRecommender,
+    GraphFilterRecommender,
+    InteractionFineTuner,
+    ItemCatalog,
+    LogRecommender,
+    MaskedLMFineTuner,
+    PopularityRecommender,
+    RidgeRecommender,
+    TextEmbedder,
+    compose,
+    datasets,
+    exceptions,
+    inspection,
+    metrics,
+    model_selection,
+    online,
+)
+from skgnnrec.inspection import SegmentDisplay
+from skgnnrec.metrics import JointScorer, RankingScorer
+from skgnnrec.model_selection import LeaveLastOut, RollingWindows, SameUsers
+from skgnnrec.text.finetuning import BaseFineTuner
+
+from .text.conftest import save_bert
+
+pyplot = pytest.importorskip("matplotlib.pyplot")
+pyplot.switch_backend("agg")
+
+OWN = tuple(error for name in exceptions.__all__ if issubclass(error := getattr(exceptions, name), Exception))
+
+# Kinds of arguments, most of them wrong for most parameters: how to make one, and what a message may say of it --------
+
+KINDS = {
+    "None": (lambda: None, "None"),
+    "string": (lambda: "abc", "abc"),
+    "bytes": (lambda: b"abc", "abc"),
+    "integer": (lambda: 5, "5"),
+    "negative integer": (lambda: -1, "-1"),
+    "float": (lambda: 2.5, "2.5"),
+    "NaN": (lambda: float("nan"), "nan|NaN"),
+    "boolean": (lambda: True, "True"),
+    "complex number": (lambda: 2j, "2j"),
+    "empty list": (lambda: [], r"\[\]|0|empty|none"),
+    "set": (lambda: {1, 2}, "{1, 2}|int"),
+    "tuple": (lambda: (1, "a"), "int|'a'|2|U21"),
+    "dict": (lambda: {"a": 1}, "'a'|int"),
+    "list of strings": (lambda: ["a", "b"], "'a'|str|2|U1"),
+    "rows of two lengths": (lambda: [[1, 2], [3]], "lengths|2"),
+    "3-d array": (lambda: np.zeros((2, 2, 2)), "2, 2, 2|dim 3|3 dimensions|array"),
+    "array of NaN": (lambda: np.full((4, 5), np.nan), "4, 5|4|5|nan|NaN|float64|none"),
+    "sparse array": (lambda: sparse.csr_array(np.eye(3, 5)), "3, 5|3 rows|3 users|sparse"),
+    "Series": (lambda: pd.Series([1.5, None]), r"1\.5|2|NaN|missing|float"),
+    "DataFrame": (lambda: pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), "'a'|'b'|'x'|2|object"),
+    "polars": (lambda: pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}), "'a'|'b'|'x'|2|object|Series"),
+    "lazy polars": (lambda: pl.LazyFrame({"a": [1, 2]}), "LazyFrame"),
+    "pyarrow": (lambda: pa.table({"a": [1, 2], "b": ["x", "y"]}), "'a'|'b'|'x'|2|object"),
+    "dates": (lambda: [dt.date(2024, 1, 1), dt.date(2024, 1, 2)], "date|2|object"),
+    "date": (lambda: dt.date(2024, 1, 1), "date"),
+    "generator": (lambda: (number for number in range(3)), "3|int"),
+    "class": (lambda: RidgeRecommender, "class"),
+    "unfitted recommender": (lambda: RidgeRecommender(), "RidgeRecommender"),
+    "function": (lambda: len, "function"),
+    "object": (lambda: object(), "object"),
+}
+
+# Callables, each with right arguments ---------------------------------------------------------------------------------
+
+X = np.array([[1, 1, 0, 0, 2], [0, 1, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 1, 1, 1]], dtype=np.float64)
+Y = X[::-1]
+LISTS = np.array([[2, 3], [0, 4], [1, 2], [0, 3]])
+NUMBERS = np.array([0.75, 0.5, 0.25, 0.125])
+VECTORS = np.random.default_rng(0).standard_normal((5, 3))
+CATALOG = ItemCatalog(VECTORS, ids=list("abcde"))
+TEXTS = ["red mug", "tea pot", "cup", "mug", "pot"]
+LOG = pd.DataFrame(
+    {"user": [1, 1, 1, 2, 2, 3], "item": [0, 1, 2, 1, 3, 4], "weight": [1.0, 2, 1, 1, 3, 1], "time": [1, 2, 3, 1, 5, 2]}
+)
+COLUMNS = {"user": "user", "item": "item"}
+TRAINING = {"max_iter": 1, "early_stopping": False}
+GNN = {"embedding_dim": 4, "device": "cpu", **TRAINING}
+
+
+@cache
+def embedder():
+    """Return an embedder with a small random model."""
+    return TextEmbedder(save_bert(Path(mkdtemp()), seed=0))
+
+
+MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets]
+PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
+ESTIMATORS = {kind: kind for kind in PUBLIC.values() if hasattr(kind, "fit")}
+ESTIMATORS |= {
+    ContentRecommender: lambda: ContentRecommender(catalog=ItemCatalog(VECTORS)),
+    RidgeRecommender: lambda: RidgeRecommender(catalog=ItemCatalog(VECTORS)),
+    GraphFilterRecommender: lambda: GraphFilterRecommender(catalog=ItemCatalog(VECTORS)),
+    GNNRecommender: lambda: GNNRecommender(conv="attention", n_layers=1, catalog=ItemCatalog(VECTORS), **GNN),
+    compose.BlendedRecommender: lambda: compose.BlendedRecommender(
+        [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]
+    ),
+    LogRecommender: lambda: LogRecommender(
+        RidgeRecommender(), weight="weight", timestamp="time", half_life=2, **COLUMNS
+    ),
+    GNNRatingRegressor: lambda: GNNRatingRegressor(**GNN, **COLUMNS),
+    TextEmbedder: embedder,
+    MaskedLMFineTuner: lambda: MaskedLMFineTuner(embedder(), **TRAINING),
+    InteractionFineTuner: lambda: InteractionFineTuner(embedder(), **TRAINING),
+}
+DATA = {
+    LogRecommender: {"X": LOG},
+    GNNRatingRegressor: {"X": LOG[["user", "item"]], "y": LOG["weight"]},
+    TextEmbedder: {"X": TEXTS},
+    MaskedLMFineTuner: {"X": TEXTS},
+    InteractionFineTuner: {"X": TEXTS, "y": X.T},
+}
+
+
+@cache
+def fitted(kind):
+    return ESTIMATORS[kind]().fit(**DATA.get(kind, {"X": X}))
+
+
+def construct(kind, **parameters):
+    return kind(**ESTIMATORS[kind]().get_params(deep=False) | parameters).fit(**DATA.get(kind, {"X": X}))
+
+
+def call_method(kind, name, **arguments):
+    estimator = clone(ESTIMATORS[kind]()) if "fit" in name else fitted(kind)
+    return getattr(deepcopy(estimator) if name == "forget" else estimator, name)(**arguments)
+
+
+def methods_of(kind):
+    """Yield the public methods of a class that the package defines, without those whose contract is scikit-learn's."""
+    for name, method in inspect.getmembers(kind, callable):
+        is_own = (getattr(method, "__module__", "") or "").startswith("skgnnrec")
+        if is_own and not name.startswith(("_", "get_params", "set_params")):
+            yield name, method
+
+
+def calls_of_estimators():
+    """Yield the name of each constructor and method, the call, and right arguments."""
+    for kind in ESTIMATORS:
+        # scikit-learn's check_param_validation tries the others on fine-tuners, whose fits take long.
+        names = ["embedder"] if issubclass(kind, BaseFineTuner) else list(inspect.signature(kind).parameters)
+        yield (
+            kind.__name__,
+            partial(construct, kind),
+            lambda kind=kind, names=names: {name: getattr(ESTIMATORS[kind](), name) for name in names},
+        )
+        for name, method in methods_of(kind):
+            right = {"X": X, "y": Y, "items": [0, 1], "folder": "model"} | DATA.get(kind, {})
+            arguments = arguments_of(method, right)
+            if "fit" in name or name == "forget":  # where y is not used, there is no wrong one
+                used = {"catalog"} | {"X", "y"} & DATA.get(kind, {"X": X}).keys()
+                arguments = {each: value for each, value in arguments.items() if each in used}
+            yield f"{kind.__name__}.{name}", partial(call_method, kind, name), arguments
+
+
+def arguments_of(function, right):
+    """Return an argument for each parameter: the right one, or the default."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: right.get(each.name, each.default) for each in parameters if each.name != "self"}
+
+
+SCORER, JOINT = RankingScorer(k=2), JointScorer([RankingScorer(k=2)])
+SPLITTERS = [RollingWindows("time", n_splits=1), LeaveLastOut("user", "time"), SameUsers()]
+RECOMMENDER = RidgeRecommender().fit(X)
+RANKING = RECOMMENDER.rank_held_out(X, Y)
+OF_LISTS = {"y_true": Y, "recommended": LISTS, "expected": LISTS[::-1], "n_items": 5, "seen": None}
+OF_LISTS |= {"interactions": X, "histories": X, "item_vectors": VECTORS, "item_categories": np.eye(5)}
+OF_VALUES = dict.fromkeys(["rewards", "propensities", "target_propensities"], NUMBERS)
+OF_POWER = {"n": 100, "difference": 0.1, "std": 1.0, "p_control": 0.1, "p_treatment": 0.2}
+OF_LOGS = {"train": LOG, "test": LOG, "timestamp": "time", **COLUMNS}
+LISTS_OF_DISPLAYS = {"y_true": Y, "recommended": LISTS, "popularity": X.sum(axis=0)}
+LISTS_OF_DISPLAYS |= {"names": list("abab"), "seconds": NUMBERS, "scores": NUMBERS, "vectors": VECTORS, "method": "pca"}
+LISTS_OF_DISPLAYS |= {"singular_values": NUMBERS, "response": NUMBERS}
+# The estimator that each display draws.
+DISPLAYS = {getattr(inspection, name): RECOMMENDER for name in inspection.__all__}
+DISPLAYS[inspection.SpectralResponseDisplay] = GraphFilterRecommender().fit(X)
+FUNCTIONS = [
+    *((getattr(metrics, name), OF_LISTS) for name in metrics.__all__ if name[0].islower() and name != "group_gap"),
+    (metrics.group_gap, {"values": NUMBERS, "groups": list("abab")}),
+    *((method, {"estimator": RECOMMENDER, "X": X, "y": Y}) for method in (SCORER.score, JOINT.score)),
+    *((method, {"ranking": RANKING}) for method in (SCORER.evaluate, SCORER.evaluate_users, JOINT.evaluate_users)),
+    *((getattr(CATALOG, name), {"ids": ["a"], "positions": [0]}) for name in ("align", "positions", "take")),
+    *((getattr(online, name), OF_VALUES) for name in online.__all__ if name.endswith("ips_value")),
+    (online.doubly_robust_value, OF_VALUES | dict.fromkeys(["predicted_rewards", "target_predicted_rewards"], NUMBERS)),
+    *((getattr(online, name), OF_POWER) for name in online.__all__ if "_of_" in name),
+    (online.assign_buckets, {"users": ["ann", "bob"], "experiment": "e", "shares": {"a": 0.5, "b": 0.5}}),
+    (online.interleave, {"ranking_a": LISTS, "ranking_b": LISTS[::-1]}),
+    *(
+        (each, {"teams": LISTS % 2, "clicks": LISTS % 2})
+        for each in (online.interleaving_credit, online.interleaving_test)
+    ),
+    (model_selection.split_interactions, {"X": X, "hold_out": "last", "timestamps": X}),
+    (model_selection.check_leakage, {"train": X, "test": Y}),
+    (model_selection.paired_bootstrap, {"values": {"a": NUMBERS, "b": NUMBERS[::-1]}, "n_resamples": 20}),
+    (
+        model_selection.compare_recommenders,
+        {"estimators": {"a": PopularityRecommender()}, "X": X, "y": Y, "n_resamples": 20},
+    ),
+    (datasets.make_interactions, {"n_users": 20, "n_items": 10, "n_interactions": 0.3}),
+    *(
+        (display.from_estimator, {"estimator": estimator, "X": X, "y": Y, "method": "pca"})
+        for display, estimator in DISPLAYS.items()
+    ),
+    *((display.from_predictions, LISTS_OF_DISPLAYS) for display in DISPLAYS if display is not SegmentDisplay),
+]
+
+
+def construct_scorer(kind, **parameters):
+    return kind(**parameters)(RECOMMENDER, X, Y)
+
+
+def construct_splitter(kind, **parameters):
+    return list(kind(**parameters).split(LOG))
+
+
+@cache
+def drawn(display):
+    right = {"estimator": DISPLAYS[display], "X": X, "y": Y, "method": "pca"}
+    return display.from_estimator(**arguments_of(display.from_estimator, right))
+
+
+def plot(display, **arguments):
+    return drawn(display).plot(**arguments)
+
+
+def arguments_of_load():
+    skgnnrec.save(RECOMMENDER, "recommender")
+    return {"path": "recommender", "trusted": (), "models_dir": None}
+
+
+def calls_of_functions():
+    """Yield the name of each function, the call, and right arguments."""
+    for function, right in FUNCTIONS:
+        yield function.__qualname__, function, arguments_of(function, right)
+    recommend, forget = (partial(call_method, LogRecommender, name) for name in ("recommend", "forget"))
+    yield "LogRecommender.recommend of users", recommend, {"users": [1], "candidates": [0]}
+    yield "LogRecommender.forget of users", forget, {"users": [1]}
+    yield "LogRecommender.forget of items", forget, {"items": [1]}
+    for segments in ({"user_segments": list("abab")}, {"item_segments": list("ababc")}):
+        right = {"y_true": Y, "recommended": LISTS, "x_label": "segment", **segments}
+        yield f"SegmentDisplay.from_predictions {list(segments)}", SegmentDisplay.from_predictions, right
+    yield "ItemCatalog", ItemCatalog, {"data": VECTORS, "ids": list("abcde")}
+    yield "check_leakage of logs", model_selection.check_leakage, arguments_of(model_selection.check_leakage, OF_LOGS)
+    for scorer in (SCORER, JOINT):
+        yield type(scorer).__name__, partial(construct_scorer, type(scorer)), scorer.get_params(deep=False)
+    for splitter in SPLITTERS:
+        data = {"X": X if isinstance(splitter, SameUsers) else LOG}
+        yield f"{type(splitter).__name__}.split", lambda of=splitter, **given: list(of.split(**given)), data
+        yield type(splitter).__name__, partial(construct_splitter, type(splitter)), vars(splitter)
+    yield "save", skgnnrec.save, {"estimator": RECOMMENDER, "path": "recommender", "include_models": False}
+    yield "load", skgnnrec.load, arguments_of_load
+    fetch = partial(datasets.fetch_movielens, download_if_missing=False)
+    yield "fetch_movielens", fetch, {"variant": "latest-small", "data_home": "data", "n_retries": 3, "delay": 1.0}
+    for display in DISPLAYS:
+        yield display.plot.__qualname__, partial(plot, display), arguments_of(display.plot, {})
+
+
+CALLS = {name: (call, right) for calls in (calls_of_estimators(), calls_of_functions()) for name, call, right in calls}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_objects_to_collect():
+    """Exclude what is imported from garbage collection, which compare_recommenders runs before each fit."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+# Tests ----------------------------------------------------------------------------------------------------------------
+
+# What a parameter accepts although the value is of no use: the error is that of the given object.
+ACCEPTED = {
+    ("item_encoder", "unfitted recommender"),  # it has fit and transform
+    ("memory", "lazy polars"),  # it has a method cache
+    ("item_vectors", "sparse array"),  # three vectors are right for other lists
+    ("metric", "class"),
+    ("metric", "function"),
+}
+# Documented errors of absent files.
+ABSENT = (
+    r"is missing, and `download_if_missing` is False|neither a folder nor in the local cache|No such file or directory"
+)
+
+
+def says_what_came(message, value, came):
+    """Return whether a message shows a value, its type, its dimensions, or what else is said of its kind."""
+    what = rf"{type(value).__name__}|[1-3]D|[1-3] dimension|one dimension|{came}"
+    return repr(value) in message or re.search(rf"(?<!\w)({what})", message) is not None
+
+
+def problem_of(call, right, parameter, kind):
+    """Return what is wrong with the error of a wrong argument, None where there is none."""
+    make, came = KINDS[kind]
+    value = make()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call(**{**right, parameter: value})
+    except Exception as error:
+        is_plain = isinstance(error, (ValueError, TypeError, *OWN))
+        says_all = re.search(rf"\b{parameter}\b", str(error)) and says_what_came(str(error), value, came)
+        if not (is_plain and says_all) and (parameter, kind) not in ACCEPTED and not re.search(ABSENT, str(error)):
+            return f"{parameter}={kind}: {error!r}"
+    finally:
+        pyplot.close("all")
+    return None
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_messages_name_the_parameter_and_what_came(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # strings are taken for folders
+    call, right = CALLS[name]
+    right = right() if callable(right) else right
+    problems = [problem_of(call, right, parameter, kind) for parameter in right for kind in KINDS]
+    assert not any(problems), "\n".join(filter(None, problems))
+
+
+def test_every_public_callable_is_tried():
+    # Values and displays hold what they are given.
+    values = {"HeldOutRanking", "InterleavingResult", "PolicyValue", *inspection.__all__}
+    expected = {name for name, value in PUBLIC.items() if callable(value) and inspect.signature(value).parameters}
+    expected -= values
+    for name, value in PUBLIC.items():
+        # These have no arguments that are used, or those of fit.
+        others = ("get_n_splits", "fit_transform")
+        methods = methods_of(value) if inspect.isclass(value) else ()
+        expected |= {f"{name}.{method}" for method, _ in methods if method not in others}
+    assert expected <= {name.partition(" ")[0] for name in CALLS}
