@@ -16,7 +16,7 @@ class ItemAlignmentError(ValueError):
 
 
 class LoadError(ValueError):
-    """Raised when a saved file is damaged, of another kind, of a newer format, or contains types that are not trusted."""
+    """Raised when a saved file is damaged, of another kind or of a newer format, or has types that are not trusted."""
 
 
 class MemoryLimitError(MemoryError, ValueError):

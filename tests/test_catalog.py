@@ -236,7 +236,7 @@ def test_take(catalog):
         ([-1], r"positions must be from 0 to 2; got -1\."),
         (
             [True, False, True],
-            "positions must be integers, the positions of items; got values of type bool. numpy.flatnonzero turns a mask",
+            "positions must be integers, the positions of items; got values of type bool. numpy.flatnonzero turns",
         ),
         ([0.5], "positions must be integers, the positions of items; got values of type float"),
     ],

@@ -189,7 +189,8 @@ def _count_pairs(n_interactions: int | float, n_users: int, n_items: int, n_warm
 def _check_topics(n_topics: int, n_items: int, n_warm: int) -> None:
     if n_topics > max(n_warm, 1):
         raise ValueError(
-            f"n_topics must be at most {n_warm}, the number of items that are not cold (n_items={n_items}); got {n_topics}."
+            f"n_topics must be at most {n_warm}, the number of items that are not cold (n_items={n_items}); got "
+            f"{n_topics}."
         )
 
 

@@ -152,7 +152,8 @@ class SpectralResponseDisplay:
         """
         self.ax_ = new_axes(ax, "SpectralResponseDisplay.plot")
         self.figure_ = self.ax_.figure
-        self.lines_, self.spectra_ = [], []
+        self.lines_: list[Any] = []
+        self.spectra_: list[Any] = []
         for name, style in line_styles(self.response, self.ax_).items():
             components = np.arange(1, len(self.response[name]) + 1)
             label = "spectrum σ²" if not self.spectra_ else "_"

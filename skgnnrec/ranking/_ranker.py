@@ -9,11 +9,13 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec._device import map_in_threads
+from skgnnrec.interactions import weigh_by_rank
 from skgnnrec.ranking._blocks import rank_block, rank_in_blocks
 from skgnnrec.ranking._exact import round_for_exact_sums
 from skgnnrec.ranking._scorers import (
     EPSILON,
     TINY,
+    ByRecency,
     Constant,
     DenseWeights,
     LowRank,
@@ -30,6 +32,7 @@ __all__ = ["Ranker"]
 MANY_DIMENSIONS, MANY_CANDIDATES = 128, 8192
 STAGES = (0, 64, 192)  # the dimensions at which a part of the product begins
 GUESSES = 64  # candidates at least whose exact scores bound the k-th best score
+MOST_FAILURES = 20  # more than successes
 LARGE_SHARE = 0.4  # of the candidates: above, the product of all of them is faster
 
 
@@ -64,7 +67,7 @@ class Ranker:
         self._scorer, self._n_items = scorer, n_items
         self._ones = np.ones(n_items, dtype=np.float32)
         self._ones.flags.writeable = False
-        self._pruned = _Pruned.of(scorer)
+        self._pruned, self._n_pruned = _Pruned.of(scorer), 0
         self._uses_blas = _uses_blas(scorer)
 
     def __call__(
@@ -143,7 +146,12 @@ class Ranker:
         return rank_in_blocks(self._scorer, X, n, X if exclude_seen else None)
 
     def _rank(self, X: sparse.csr_array, n: int, seen: sparse.csr_array | None) -> tuple[np.ndarray, np.ndarray]:
-        found = self._pruned.rank(X, n, seen) if self._pruned is not None and X.nnz else None
+        pruned, found = self._pruned, None
+        if pruned is not None and X.nnz:
+            found = pruned.rank(X, n, seen)
+            self._n_pruned += 1 if found else -1
+            if self._n_pruned < -MOST_FAILURES:  # it is of no use for these scores
+                self._pruned = None
         return found or rank_block(self._scorer, X, n, seen)
 
     def _history(self, positions: Any, weights: Any) -> sparse.csr_array:
@@ -170,7 +178,7 @@ class Ranker:
 
 def _uses_blas(scorer: Scorer) -> bool:
     """Return whether the scores of one history may be a product of dense matrices."""
-    if isinstance(scorer, WithFallback):
+    if isinstance(scorer, WithFallback | ByRecency):
         return _uses_blas(scorer.scorer)
     if isinstance(scorer, Sum):
         return any(map(_uses_blas, scorer.terms))
@@ -184,8 +192,8 @@ class _Pruned:
     low for that drop out. Then the first dimensions are multiplied for the others, and lengths bound the rest.
     """
 
-    def __init__(self, sums: Sum, product: LowRank) -> None:
-        self._sums, self._product = sums, product
+    def __init__(self, sums: Sum, product: LowRank, decay: float | None) -> None:
+        self._sums, self._product, self._decay = sums, product, decay
         self._ends = (*STAGES[1:], product.items.shape[1])
         # (n_columns,) for each stage: an upper bound of the length of a candidate in the dimensions from there on
         self._lengths = [_lengths(product.items[:, start:]) for start in (*STAGES, product.items.shape[1])]
@@ -195,17 +203,21 @@ class _Pruned:
     def of(cls, scorer: Scorer) -> _Pruned | None:
         """Return the pruning of a scorer, None where it would not be faster."""
         inner = scorer.scorer if isinstance(scorer, WithFallback) else scorer
+        decay = inner.decay if isinstance(inner, ByRecency) else None
+        inner = inner.scorer if isinstance(inner, ByRecency) else inner
         if not isinstance(inner, Sum):
             return None
         products = inner.products()
         if len(products) != 1 or len(inner.terms) < 2 or not isinstance(products[0], LowRank):
             return None
         n_columns, n_dimensions = products[0].items.shape
-        return cls(inner, products[0]) if n_columns >= MANY_CANDIDATES and n_dimensions >= MANY_DIMENSIONS else None
+        is_large = n_columns >= MANY_CANDIDATES and n_dimensions >= MANY_DIMENSIONS
+        return cls(inner, products[0], decay) if is_large else None
 
     @np.errstate(under="ignore", over="ignore", invalid="ignore")
     def rank(self, X: sparse.csr_array, k: int, seen: sparse.csr_array | None) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the ranking of a history, None where too many candidates can be among the best."""
+        X = X if self._decay is None else weigh_by_rank(X, self._decay)
         known = self._sums.known(X)[0]
         if seen is not None:
             known[seen.indices] = -np.inf

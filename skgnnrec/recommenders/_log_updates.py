@@ -170,7 +170,7 @@ class LogUpdates(BaseEstimator):
         self._users_, users = Vocabulary.of(log.users)
         self._items_, items = item_vocabulary(log.items, catalog)
         self._log_ = log._replace(users=users, items=items)
-        self.interactions_ = self._weigh(self._log_, len(self._users_))  # type: ignore[attr-defined]
+        self.interactions_ = self._weigh(self._log_, len(self._users_))
         self._latest_times_, self._time_unit_ = None, None
         if log.times is not None:
             self._time_unit_ = log.times.unit

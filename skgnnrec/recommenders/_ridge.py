@@ -242,6 +242,7 @@ class RidgeRecommender(ClosedForm):
         if self.popularity_exponent:
             self.weights_ *= popularity_scale(self._item_counts_, self.popularity_exponent).astype(np.float32)
         if self.item_vectors_ is not None:
+            assert found.projection is not None  # where there are vectors
             self.item_embedding_, self._projection_ = self.item_vectors_, found.projection
             length = mean_length(self.weights_, is_known)
             self._by_content_ = ItemsByContent(self.item_vectors_, is_known, length, float(self.new_item_scale))

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from skgnnrec import PopularityRecommender, RidgeRecommender
 from skgnnrec.ranking import (
+    ByRecency,
     Constant,
     LowRank,
     Ranker,
@@ -160,7 +161,7 @@ def large_scorer(kind):
     weights = sparse.random_array((N_ITEMS, N_ITEMS), density=0.01, format="csr", dtype=np.float32, rng=rng)
     projection = rng.standard_normal((N_ITEMS, DIM), dtype=np.float32)
     items = rng.standard_normal((N_ITEMS, DIM), dtype=np.float32)
-    if kind == "falling":  # as singular vectors, with few long candidates
+    if kind in ("falling", "recency"):  # as singular vectors, with few long candidates
         items *= (np.geomspace(1, 0.01, DIM) * rng.pareto(2, N_ITEMS)[:, None]).astype(np.float32) * np.float32(0.002)
     if kind == "ties":
         weights.data = np.ceil(3 * weights.data)
@@ -173,10 +174,11 @@ def large_scorer(kind):
     terms = (SparseWeights(weights), LowRank(projection, items))
     if kind == "two known terms":
         terms = (*terms, Constant(rng.random(N_ITEMS, dtype=np.float32)))
-    return WithFallback(Sum(terms), rng.random(N_ITEMS, dtype=np.float32))
+    inner = ByRecency(Sum(terms), 0.7) if kind == "recency" else Sum(terms)
+    return WithFallback(inner, rng.random(N_ITEMS, dtype=np.float32))
 
 
-@pytest.mark.parametrize("kind", ["falling", "flat", "ties", "negative", "large", "two known terms"])
+@pytest.mark.parametrize("kind", ["falling", "flat", "ties", "negative", "large", "two known terms", "recency"])
 def test_candidates_that_are_left_out_are_not_among_the_best(kind):
     scorer = large_scorer(kind)
     rng = np.random.default_rng(1)
