@@ -23,9 +23,7 @@ from skgnnrec import (
     ItemCatalog,
     PopularityRecommender,
     RidgeRecommender,
-    RidgeRecommenderCV,
 )
-from skgnnrec.compose import BlendedRecommender
 from skgnnrec.datasets import make_interactions
 
 settings.register_profile("skgnnrec", deadline=None, derandomize=True, max_examples=20)
@@ -36,9 +34,7 @@ RECOMMENDERS = [
     PopularityRecommender(),
     RidgeRecommender(),
     RidgeRecommender(order_weight=0.8, rank_decay=0.7),
-    RidgeRecommenderCV({"alpha": [10.0, 3.0]}),
     GraphFilterRecommender(),
-    BlendedRecommender([("filter", GraphFilterRecommender(n_components=8)), ("ridge", RidgeRecommender())]),
     GNNRecommender(embedding_dim=16, max_iter=8, early_stopping=False, device="cpu"),
     GNNRecommender(embedding_dim=8, conv="attention", loss="bpr", max_iter=3, early_stopping=True, device="cpu"),
 ]

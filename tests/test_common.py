@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from catalogs import with_catalog
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -27,13 +28,6 @@ from skgnnrec.model_selection import SameUsers, split_interactions
 
 def reads_items(recommender):
     return any(name.split("__")[-1] == "item_encoder" for name in recommender.get_params())
-
-
-def with_catalog(recommender, catalog):
-    """Return a clone with another catalog, also of the recommenders inside."""
-    parts = recommender.get_params(deep=False).get("recommenders")
-    changed = {"catalog": catalog} if parts is None else {name: with_catalog(part, catalog) for name, part in parts}
-    return clone(recommender).set_params(**changed)
 
 
 def frame_of(X, columns):

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from catalogs import with_catalog
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.base import clone
 
 from skgnnrec import ItemCatalog, PopularityRecommender
 
@@ -33,7 +33,7 @@ def fit_closed_form(closed_form_prototype):
 def fit_with(prototype):
     def fit(X, vectors=None):
         items = None if vectors is None else ItemCatalog(vectors)
-        return clone(prototype).set_params(catalog=items).fit(X)
+        return with_catalog(prototype, items).fit(X)
 
     return fit
 
@@ -169,7 +169,7 @@ def test_fitted_items_of_a_catalog_keep_their_scores(fit, X, seed):
     frame = pd.DataFrame(X, columns=[f"item {j}" for j in range(X.shape[1])])
     rec = fit(frame, vectors)
     everything = ItemCatalog(vectors, ids=list(frame.columns))
-    for with_catalog, without in zip(
+    for with_items, without in zip(
         rec.recommend(frame, 5, candidates=everything), rec.recommend(frame, 5), strict=True
     ):
-        assert_array_equal(with_catalog, without)
+        assert_array_equal(with_items, without)

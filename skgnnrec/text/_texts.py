@@ -9,6 +9,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 __all__ = ["as_table", "clean_text", "read_text", "read_texts", "repair_surrogates"]
 
@@ -30,6 +31,8 @@ def as_table(X: Any) -> pd.DataFrame | np.ndarray:
         return X
     if isinstance(X, str | bytes):
         raise ValueError(f"X must be a sequence of texts, got one {type(X).__name__}; wrap it in a list.")
+    if sparse.issparse(X):
+        raise ValueError(f"X must be a sequence of texts, got a sparse matrix, a {type(X).__name__}.")
     native = nw.from_native(X, pass_through=True, allow_series=True)
     if isinstance(native, nw.LazyFrame):
         raise ValueError(f"X must be an eager table, got {type(X).__name__}; call collect() first.")

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import check_estimator
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, LogRecommender, PopularityRecommender, RidgeRecommender
 from skgnnrec.compose import BlendedRecommender
@@ -13,6 +14,11 @@ from skgnnrec.compose import BlendedRecommender
 def blend(**settings):
     parts = [("ridge", RidgeRecommender()), ("filter", GraphFilterRecommender(n_components=8))]
     return BlendedRecommender(parts, **settings)
+
+
+def test_the_battery_of_scikit_learn():
+    results = check_estimator(blend(n_recommendations=1), on_fail=None)
+    assert {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"} == {}
 
 
 def standardized(scores):

@@ -15,7 +15,9 @@ from skgnnrec.ranking import (
     DenseWeights,
     LowRank,
     Scorer,
+    SparseWeights,
     Sum,
+    WithFallback,
     rank_in_blocks,
     round_for_exact_sums,
     top_k,
@@ -201,3 +203,21 @@ def test_errors_on_underflow_do_not_reach_the_caller(scale):
     expected = ranked_at_once(scorer, X, 5)
     with np.errstate(all="raise"):
         assert_ranking(rank_in_blocks(scorer, X, 5), expected)
+
+
+@pytest.mark.parametrize("with_seen", [True, False])
+@pytest.mark.parametrize("density", [0.02, 0.1, 0.5])
+def test_histories_of_one_item_are_ranked_from_its_weights(density, with_seen):
+    rng = np.random.default_rng(0)
+    dense = np.where(rng.random((300, 500)) < density, rng.integers(-1, 6, (300, 500)) / 4, 0).astype(np.float32)
+    X = sparse.csr_array(
+        (rng.integers(1, 4, 200).astype(np.float32), rng.integers(0, 300, 200), np.arange(201)), shape=(200, 300)
+    )
+    seen = sparse.csr_array((X.data, X.indices, X.indptr), shape=(200, 500)) if with_seen else None
+    for n in (1, 5, 40):
+        weights = SparseWeights(sparse.csr_array(dense))
+        for scorer in (weights, WithFallback(weights, dense[0])):
+            for found, wanted in zip(
+                rank_in_blocks(scorer, X, n, seen), rank_in_blocks(DenseWeights(dense), X, n, seen), strict=True
+            ):
+                assert_array_equal(found, wanted)

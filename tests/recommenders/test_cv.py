@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import check_estimator
 
 from skgnnrec import (
     GraphFilterRecommender,
@@ -17,6 +18,12 @@ from skgnnrec.exceptions import EmptyHistoryWarning
 
 PAIRS = [(RidgeRecommenderCV, RidgeRecommender), (GraphFilterRecommenderCV, GraphFilterRecommender)]
 ALPHAS = [10.0, 0.01, 100.0]
+
+
+@pytest.mark.parametrize(("tuning", "plain"), PAIRS)
+def test_the_battery_of_scikit_learn(tuning, plain):
+    results = check_estimator(tuning({"alpha": [10.0, 1.0]}, n_recommendations=1), on_fail=None)
+    assert {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"} == {}
 
 
 @pytest.mark.parametrize(("tuning", "plain"), PAIRS)

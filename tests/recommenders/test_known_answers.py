@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from catalogs import with_catalog
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
@@ -30,7 +31,7 @@ def test_the_withheld_item_comes_first(personal, checkerboard):
 
 
 def test_the_withheld_item_comes_first_with_item_data(personal, checkerboard):
-    rec = personal.set_params(catalog=ItemCatalog(letters())).fit(checkerboard)
+    rec = with_catalog(personal, ItemCatalog(letters())).fit(checkerboard)
     assert_array_equal(rec.recommend(checkerboard, 1)[0][:, 0], np.arange(N))
 
 
@@ -46,7 +47,7 @@ def test_similar_items_are_of_one_colour(personal, checkerboard):
 
 def test_an_item_nobody_has_is_found_by_its_data(personal, checkerboard):
     checkerboard[:, [4, 9]] = False
-    rec = personal.set_params(catalog=ItemCatalog(letters())).fit(checkerboard)
+    rec = with_catalog(personal, ItemCatalog(letters())).fit(checkerboard)
     scores = rec.decision_function(checkerboard)
     for item in (4, 9):
         same_colour = np.arange(N) % 2 == item % 2
@@ -54,7 +55,7 @@ def test_an_item_nobody_has_is_found_by_its_data(personal, checkerboard):
 
 
 def test_a_new_item_is_found_by_its_data(personal, checkerboard):
-    rec = personal.set_params(catalog=ItemCatalog(letters())).fit(checkerboard)
+    rec = with_catalog(personal, ItemCatalog(letters())).fit(checkerboard)
     items = rec.recommend(checkerboard, 2, candidates=ItemCatalog(letters(2), ids=["even", "odd"]))[0]
     assert_array_equal(items[:, 0], np.where(np.arange(N) % 2 == 0, "even", "odd"))
 
