@@ -79,9 +79,9 @@ def test_a_classifier_can_follow_in_a_pipeline(tuner, shelf):
     ("y", "match"),
     [
         (None, "requires y to be passed, but the target y is None"),
-        (np.ones((59, 3)), "one row per text, got 59 rows for 60 texts"),
+        (np.ones((59, 3)), "one row for each text of X, got 59 rows for 60 texts"),
         (np.ones((3, 60)), r"got 3 rows for 60 texts\. Pass the transpose: here, rows are items and columns users"),
-        (np.ones(59), "one row per text, got 59 rows for 60 texts"),
+        (np.ones(59), "one row for each text of X, got 59 rows for 60 texts"),
         ([f"kind {number % 60}" for number in range(61)], "got 61 rows for 60 texts.$"),
         (-np.ones((60, 3)), "Negative values in data passed to y"),
         (np.full(60, np.nan), "y contains NaN"),
