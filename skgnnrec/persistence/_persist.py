@@ -164,7 +164,7 @@ def load(
     ...     path = os.path.join(folder, "catalog.skgnnrec")
     ...     save(ItemCatalog(["red mug", "blue mug"], ids=["r", "b"]), path)
     ...     load(path)
-    ItemCatalog(n_items=2, ids='r'...'b', columns=[])
+    ItemCatalog(n_items=2, ids='r'...'b')
     """
     validate_parameter_constraints({"models_dir": [str, os.PathLike, None]}, {"models_dir": models_dir}, "load")
     with naming("path"):
