@@ -25,7 +25,6 @@ from skgnnrec.recommenders import BaseRecommender
 
 __all__ = ["BlendedRecommender"]
 
-HIDDEN_SHARE, HIDDEN_SEED = 0.2, 0
 
 
 def _all_can(method: str) -> Any:
@@ -206,7 +205,7 @@ class BlendedRecommender(BaseRecommender, _BaseComposition):
         self._scorer_ = self._with_fallback(self._scorer())
 
     def _selected_weights(self, X: Any, checked: sparse.csr_array) -> tuple[np.ndarray, float]:
-        training, histories, held_out = hide_from_fit(checked, HIDDEN_SHARE, HIDDEN_SEED, self.max_users)
+        training, histories, held_out = hide_from_fit(checked, self.max_users)
         if not held_out.nnz:
             return np.full(len(self.recommenders), 1 / len(self.recommenders)), float("nan")
         parts = [clone(part).fit(labelled_as(X, training)) for _, part in self.recommenders]

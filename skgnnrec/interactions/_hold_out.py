@@ -25,6 +25,8 @@ __all__ = [
     "row_of_each",
 ]
 
+HIDDEN_SHARE, HIDDEN_SEED = 0.2, 0  # fixed: all candidates are compared on one split
+
 
 def hold_out_share(
     X: sparse.csr_array, share: float, random_state: Any = None
@@ -59,14 +61,14 @@ def hold_out_last(X: sparse.csr_array, times: NDArray[Any], size: float) -> tupl
 
 
 def hide_from_fit(
-    X: sparse.csr_array, share: float, seed: int, max_users: int
+    X: sparse.csr_array, max_users: int
 ) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
-    """Return X without a share of each row, and of at most `max_users` rows what remains and what is hidden.
+    """Return X without a fifth of each row, and of at most `max_users` rows what remains and what is hidden.
 
     The latest interactions are hidden where the values of any row differ, a random share elsewhere.
     """
-    training, hidden = hold_out_last(X, X.data, share) if has_order(X) else hold_out_share(X, share, seed)
-    users = np.random.default_rng(seed).permutation(np.flatnonzero(np.diff(hidden.indptr)))[:max_users]
+    training, hidden = hold_out_last(X, X.data, HIDDEN_SHARE) if has_order(X) else hold_out_share(X, HIDDEN_SHARE, HIDDEN_SEED)
+    users = np.random.default_rng(HIDDEN_SEED).permutation(np.flatnonzero(np.diff(hidden.indptr)))[:max_users]
     return training, training[users], hidden[users]
 
 

@@ -123,12 +123,10 @@ def _rank_roughly(
 
 
 def _screen(rough: Rough, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return `top_k` of the exact scores, and the rows in which too many approximate scores are close to the k-th.
-
-    The error of an approximate score is at most e. Where at least k of them are t or larger, at least k exact scores
-    are t - e or larger. Hence a column among the k best has an exact score of at least t - e, an approximate one of
-    t - 2e.
-    """
+    """Return `top_k` of the exact scores, and the rows in which too many approximate scores are close to the k-th."""
+    # The error of an approximate score is at most e. Where at least k of them are t or larger, at least k exact scores
+    # are t - e or larger. Hence a column among the k best has an exact score of at least t - e, an approximate one of
+    # t - 2e.
     n_rows, n_columns = rough.scores.shape
     lowest, largest = bound_of_kth(rough.scores, k)
     largest = np.maximum(largest, np.abs(lowest))

@@ -22,7 +22,7 @@ from skgnnrec.interactions import (
     hide_from_fit,
     refuse_log,
 )
-from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
+from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._graph_filter import GraphFilterRecommender
 from skgnnrec.recommenders._ridge import RidgeRecommender
 from skgnnrec.recommenders._updates import ClosedForm
@@ -145,7 +145,7 @@ class _SelfTuning(ClosedForm):
             random_state=self.random_state,
         )
         search = _Search(grid, make)
-        best = search.best_on(*hide_from_fit(checked, SCORE_TEST_SIZE, SCORE_SEED, self.max_users))
+        best = search.best_on(*hide_from_fit(checked, self.max_users))
         chosen = make(**best).fit(X)
         self.__dict__.update({name: value for name, value in vars(chosen).items() if name.endswith("_")})
         self.best_params_, self.cv_results_ = best, search.results()

@@ -105,7 +105,7 @@ class LogUpdates(BaseEstimator):
         given = [name for name, part in {"X": X, "users": users, "items": items}.items() if part is not None]
         if len(given) != 1:
             raise ValueError(f"forget takes one of X, users and items; got {' and '.join(given) or None}.")
-        if not isinstance(self.recommender_, ClosedForm) and not hasattr(self.recommender_, "forget"):
+        if not hasattr(self.recommender_, "forget"):
             raise ValueError(
                 f"{type(self.recommender_).__name__} is trained and cannot forget: fit it again to the rest of the log."
             )

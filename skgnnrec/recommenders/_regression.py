@@ -85,6 +85,11 @@ class Regression:
     projection: np.ndarray | None  # w² D_i^{-c} P F, where there are vectors F
     user_exponent: float
 
+    def copy(self) -> Regression:
+        """Return a regression with arrays of its own."""
+        projection = None if self.projection is None else np.array(self.projection)
+        return Regression(np.array(self.precision), np.array(self.scale), projection, self.user_exponent)
+
     def weights(self, *, overwrite: bool) -> np.ndarray:
         """Return D_i^{-c} B D_i^{c}, with `overwrite` in the memory of P."""
         weights = regression_weights(self.precision if overwrite else self.precision.copy())
@@ -106,10 +111,8 @@ class Regression:
         product = rows @ self.precision  # U P, (n_rows, n_items)
         inner = np.diag(signs) + (product @ rows.T).astype(np.float64)
         shift = np.linalg.solve(inner, product.astype(np.float64)).astype(np.float32)
-        # The result of the BLAS is symmetric up to a rounding error, as the product of both factors in this order.
-        precision = blas.sgemm(
-            -1.0, product.T, shift.T, beta=1.0, c=np.asfortranarray(self.precision.T), trans_b=True, overwrite_c=True
-        ).T
+        # Not in place: the regression before the update must survive an error. P is symmetric, so Pᵀ is in Fortran order.
+        precision = blas.sgemm(-1.0, product.T, shift.T, beta=1.0, c=self.precision.T, trans_b=True).T
         projection = self.projection
         if projection is not None:
             projection = projection - shift.T @ (rows @ projection)

@@ -116,7 +116,7 @@ def test_ratings_as_y_raise_a_warning(estimator, X, y, advice):
 )
 def test_held_out_items_and_labels_as_y_raise_none(estimator, X, y):
     with warnings.catch_warnings(action="error"):
-        estimator.fit(X, y)
+        assert estimator.fit(X, y) is estimator
 
 
 def test_searches_and_splitters_that_use_y_raise_none():

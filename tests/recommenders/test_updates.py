@@ -1,5 +1,7 @@
 """Users are learned and forgotten after the fit: the result is that of a fit to the users that remain."""
 
+from copy import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,6 +124,13 @@ def test_the_state_before_an_update_is_left_alone(closed_form, X):
     scorer, expected = rec._scorer_, rec.decision_function(X)
     rec.partial_fit(X[60:]).forget(X[:10])
     assert_array_equal(scorer.scores(X), expected)
+
+
+def test_updates_of_a_copy_leave_the_inverse_alone(tastes):
+    X = sparse.vstack([tastes.interactions] * 5, format="csr")
+    rec = RidgeRecommender().fit(X).partial_fit(X[:1])
+    other = copy(rec).partial_fit(X[1:3])
+    assert_array_equal(rec.partial_fit(X[1:3]).weights_, other.weights_)
 
 
 def test_unknown_rows_are_named_and_nothing_is_forgotten(closed_form, X):

@@ -182,9 +182,7 @@ class ItemInputs:
 class GraphEncoder:
     """Propagates item inputs H by I_0 = H, U_l = A I_l, I_{l+1} = Aᵀ U_l; embeddings are means over the layers.
 
-    With conv=None there is layer 0 only: items keep H.
-
-    With conv="attention", softmax weights replace those of A from layer 1 on. Items without edges keep H.
+    With conv=None there is layer 0 only; with "attention", softmax weights replace those of A from layer 1 on.
     """
 
     def __init__(
