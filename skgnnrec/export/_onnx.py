@@ -88,11 +88,10 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], *, exclude_seen: bool 
     ...     to_onnx(rec, path)
     ...     session = onnxruntime.InferenceSession(path)
     >>> inputs = {
-    ...     "positions": np.array([[0, 1], [3, -1]]), "weights": np.ones((2, 2), dtype=np.float32), "n": np.array([2])
+    ...     "positions": np.array([[0, 1], [1, -1]]), "weights": np.ones((2, 2), dtype=np.float32), "n": np.array([2])
     ... }
-    >>> session.run(["items"], inputs)[0]
-    array([[2, 3],
-           [0, 1]])
+    >>> session.run(["items"], inputs)[0].tolist()
+    [[2, 3], [0, 2]]
     """
     import_onnx()
     with naming("path"):

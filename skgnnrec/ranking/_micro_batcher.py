@@ -46,7 +46,7 @@ class MicroBatcher:
     >>> from skgnnrec.recommenders import MicroBatcher
     >>> async def serve():
     ...     with MicroBatcher(RidgeRecommender().fit(np.tri(5)).ranker()) as rank:
-    ...         return await asyncio.gather(rank([0, 1], n=1), rank([3], n=1))
+    ...         return await asyncio.gather(rank([0, 1], n=1), rank([1], n=1))
     >>> [items.tolist() for items, scores in asyncio.run(serve())]
     [[2], [0]]
     """

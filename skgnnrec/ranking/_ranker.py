@@ -58,9 +58,9 @@ class Ranker:
     >>> positions, scores = rank([0, 1], n=2)
     >>> positions
     array([2, 3])
-    >>> rank.batch([[0, 1], [3]], n=2)[0]
+    >>> rank.batch([[0, 1], [1]], n=2)[0]
     array([[2, 3],
-           [0, 1]])
+           [0, 2]])
     """
 
     def __init__(self, scorer: Scorer, n_items: int) -> None:
