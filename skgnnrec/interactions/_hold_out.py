@@ -67,7 +67,9 @@ def hide_from_fit(
 
     The latest interactions are hidden where the values of any row differ, a random share elsewhere.
     """
-    training, hidden = hold_out_last(X, X.data, HIDDEN_SHARE) if has_order(X) else hold_out_share(X, HIDDEN_SHARE, HIDDEN_SEED)
+    training, hidden = (
+        hold_out_last(X, X.data, HIDDEN_SHARE) if has_order(X) else hold_out_share(X, HIDDEN_SHARE, HIDDEN_SEED)
+    )
     users = np.random.default_rng(HIDDEN_SEED).permutation(np.flatnonzero(np.diff(hidden.indptr)))[:max_users]
     return training, training[users], hidden[users]
 

@@ -111,7 +111,7 @@ class Regression:
         product = rows @ self.precision  # U P, (n_rows, n_items)
         inner = np.diag(signs) + (product @ rows.T).astype(np.float64)
         shift = np.linalg.solve(inner, product.astype(np.float64)).astype(np.float32)
-        # Not in place: the regression before the update must survive an error. P is symmetric, so Pᵀ is in Fortran order.
+        # Not in place: the regression before the update must survive an error. P is symmetric: Pᵀ is in Fortran order.
         precision = blas.sgemm(-1.0, product.T, shift.T, beta=1.0, c=self.precision.T, trans_b=True).T
         projection = self.projection
         if projection is not None:
