@@ -26,7 +26,6 @@ from skgnnrec.recommenders import BaseRecommender
 __all__ = ["BlendedRecommender"]
 
 
-
 def _all_can(method: str) -> Any:
     """Return a check that all recommenders of a blend have a method."""
     return lambda blend: all(hasattr(part, method) for _, part in blend.recommenders)

@@ -60,9 +60,7 @@ def hold_out_last(X: sparse.csr_array, times: NDArray[Any], size: float) -> tupl
     return _divide(X, _last_of_each_row(X, times, size))
 
 
-def hide_from_fit(
-    X: sparse.csr_array, max_users: int
-) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
+def hide_from_fit(X: sparse.csr_array, max_users: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
     """Return X without a fifth of each row, and of at most `max_users` rows what remains and what is hidden.
 
     The latest interactions are hidden where the values of any row differ, a random share elsewhere.
