@@ -70,7 +70,7 @@ def test_sparse_matrices_keep_type_and_values(path, name):
         pd.Timedelta("3D 4h"), pd.Timedelta(7, "ns"), datetime.timedelta(days=3), np.timedelta64(3, "D"),
         frozenset("ab"), {"a": (1, [2.5, None])}, float("inf"), 2**80, "\ud800", b"\x00", range(3),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_parameters_keep_values_and_types(path, value):
     found = through(value, path)
