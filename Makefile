@@ -91,5 +91,5 @@ $(VENV)/%.done: pyproject.toml | $(VENV)/package.done
 	@touch $@
 
 $(VENV)/demo.done: EXTRAS := demo
-$(VENV)/test.done: EXTRAS := test,lint,demo,lora,export
+$(VENV)/test.done: EXTRAS := test,lint,demo,lora,export,serve
 $(VENV)/docs.done: EXTRAS := docs

@@ -21,6 +21,7 @@ RECBOLE = [
 ]  # fmt: skip
 INSTALLS = {
     "implicit": [["implicit==0.7.3", "threadpoolctl==3.8.0"]],
+    "implicit-service": [["implicit==0.7.3", "threadpoolctl==3.8.0", "fastapi==0.165.0", "uvicorn==0.54.0"]],
     # The original is from 2023, and its Cython does not support later versions of Python. The fork continues it.
     "lightfm": [["lightfm==1.17", "scikit-learn==1.9.1"]],
     "lightfm-next": [["lightfm-next==1.19.0", "scikit-learn==1.9.1"]],

@@ -23,7 +23,7 @@ SETTINGS = HERE / "settings.json"
 CACHE = HERE / ".cache"
 
 # The elementwise power alone: Turbo-CF.
-ELEMENTWISE = {"n_components": 0, "popularity_exponent": 0.0}
+ELEMENTWISE = {"n_components": 0, "popularity_exponent": 0.0, "popularity_weight": 0.0}
 ALPHAREC = {
     "conv": "lightgcn", "id_embedding": False, "keep_input": True, "temperature": 0.15, "n_negatives": 256,
 }  # fmt: skip

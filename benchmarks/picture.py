@@ -1,4 +1,4 @@
-"""Draw the stored results: accuracy against cost (accuracy_cost.png) and growth (growth.png).
+"""Draw the stored results: accuracy against cost (accuracy_cost.png), growth (growth.png), re-rankers (reranking.png).
 
     python benchmarks/picture.py
 
@@ -46,6 +46,20 @@ PLACES = [
 ]
 FAR = 14  # points; names farther away are connected with their marker
 LINES = {"filter": ("#0072B2", "-", "o"), "ridge": ("#D55E00", "--", "^")}
+# A row of panels for each task: the column on the axis, its label, and the re-rankers in the panel.
+AIMS = {
+    "diversity": ("diversity of text vectors", ("diverse, mmr", "diverse, dpp")),
+    "miscalibration": ("miscalibration, nats", ("calibrated",)),
+    "novelty": ("novelty, bits", ("long tail",)),
+    "tail": ("share of the long tail", ("fair", "long tail")),
+}
+RERANKERS = {
+    "diverse, mmr": ("#0072B2", "o"),
+    "diverse, dpp": ("#D55E00", "^"),
+    "calibrated": ("#009E73", "s"),
+    "long tail": ("#CC79A7", "D"),
+    "fair": ("#E69F00", "v"),
+}
 FACTORS = (1, 2, 4, 8, 16)
 COSTS = {"fit_s": "seconds of the fit", "recommend_s": "seconds for all lists", "added_mib": "memory added, MiB"}
 
@@ -163,6 +177,32 @@ def growth(results: dict) -> plt.Figure:
     return figure
 
 
+def reranking(results: dict) -> plt.Figure:
+    """Return the figure of accuracy over the aims of re-rankers."""
+    tasks = [name for name in results if not name.endswith(", time")]
+    shape = (len(tasks), len(AIMS))
+    figure, grid = plt.subplots(*shape, figsize=(3.3 * shape[1], 2.9 * shape[0]), sharey="row", squeeze=False, dpi=110)
+    figure.set_layout_engine("constrained")
+    for line, task in enumerate(tasks):
+        first, *rows = results[task]["rows"]
+        for column, (aim, (label, names)) in enumerate(AIMS.items()):
+            axes = grid[line, column]
+            for name in names:
+                color, marker = RERANKERS[name]
+                curve = [first, *(row for row in rows if row["re-ranker"] == name)]
+                x, y = ([row[each] for row in curve] for each in (aim, "ndcg@10"))
+                axes.plot(x, y, "-", color=color, marker=marker, ms=4, label=name)
+                for row in curve[1:]:
+                    place = (row[aim], row["ndcg@10"])
+                    axes.annotate(row["strength"], place, (3, 3), textcoords="offset points", fontsize=6, color=color)
+            axes.plot(first[aim], first["ndcg@10"], "k*", ms=9, label="recommender alone")
+            axes.set_xlabel(label)
+            axes.set_ylabel(f"{TITLES[task]}, NDCG@10" if column == 0 else "")
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=7)
+    return figure
+
+
 def save(figure: plt.Figure, path: Path) -> None:
     """Write a small file with few colours."""
     buffer = io.BytesIO()
@@ -172,10 +212,12 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 def main() -> None:
     """Draw the stored results."""
-    for name, draw, target in (("peers", accuracy_cost, "accuracy_cost"), ("growth", growth, "growth")):
+    pictures = {"peers": (accuracy_cost, "accuracy_cost"), "growth": (growth, "growth")}
+    pictures["reranking"] = (reranking, "reranking")
+    for name, (draw, target) in pictures.items():
         path = HERE / f"{name}.json"
         results = json.loads(path.read_text()) if path.exists() else {}
-        if {"tasks", "growth"} & set(results):
+        if {"tasks", "growth", "online_retail"} & set(results):
             save(draw(results), HERE / f"{target}.png")
             print(f"benchmarks/{target}.png")
 

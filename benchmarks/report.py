@@ -90,6 +90,18 @@ UPDATES = {
     "seconds": "Updates with 100 interactions, compared with a new fit",
     "month": "The last 30 days of Online Retail: ridge + text, with and without updates",
 }
+COMPRESSION = {
+    "online_retail": "Compressed recommenders: Online Retail",
+    "beauty": "Compressed recommenders: Amazon Beauty",
+    "gowalla": "Compressed recommenders: Gowalla",
+    "text": "Graph of ONNX of the text embedder, with dynamic quantisation",
+}
+RERANKING = {
+    "online_retail": "Re-rankers: Online Retail, ridge + text",
+    "online_retail, time": "Re-rankers: time with 1,000 candidates, Online Retail",
+    "beauty": "Re-rankers: Amazon Beauty, filter + text",
+    "beauty, time": "Re-rankers: time with 1,000 candidates, Amazon Beauty",
+}
 TRIED = {"tried": "One setting changed, validation parts, NDCG@10: what does not help, or helps on some data only"}
 FINE_TUNING = {
     "online_retail": "Fine-tuned text models: Online Retail, NDCG@10",
@@ -187,6 +199,12 @@ def training(measured: dict) -> list[str]:
     return [*lines[:2], "", "![recall over seconds of training](training.png)", *lines[2:]]
 
 
+def reranking(measured: dict) -> list[str]:
+    """Return the plot and the tables of reranking.py."""
+    lines = tables(measured, RERANKING)
+    return [*lines[:2], "", "![accuracy over the aims of re-rankers](reranking.png)", *lines[2:]] if lines else []
+
+
 def details(results: dict) -> str:
     """Return the tables of benchmarks/README.md, except those of peers.py and serving.py."""
     parts = [measured_when(results)]
@@ -201,6 +219,7 @@ def details(results: dict) -> str:
     parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
     parts += tables(stored("updates"), UPDATES) + tables(stored("tried"), TRIED)
+    parts += tables(stored("compression"), COMPRESSION) + reranking(stored("reranking"))
     parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
     return "\n".join(parts)
 

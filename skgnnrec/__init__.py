@@ -1,6 +1,7 @@
 """Recommenders that read: text embeddings and graph models as scikit-learn estimators."""
 
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.compose import compress
 from skgnnrec.persistence import load, save
 from skgnnrec.recommenders import (
     ContentRecommender,
@@ -33,6 +34,7 @@ __all__ = [
     "RidgeRecommenderCV",
     "TextEmbedder",
     "__version__",
+    "compress",
     "load",
     "save",
 ]

@@ -291,6 +291,30 @@ def encoder_input(catalog: ItemCatalog, encoder: Any) -> Any:
     return data if data.ndim != 1 or _accept_missing(readers) else _fill(data)
 
 
+def texts_as_items(catalog: ItemCatalog | None, encoder: Any, texts: list[str]) -> ItemCatalog:
+    """Return sentences as items with the columns of a catalog: the first column of texts has them, others are empty.
+
+    Columns of numbers have their means.
+    """
+    items = None if catalog is None or encoder is None else catalog.data
+    if items is None or (items.ndim == 2 and not hasattr(items, "columns")):
+        raise ValueError(
+            "query is a str, but the recommender has no encoder of texts: pass a vector in the space of the item "
+            "vectors, or use catalog=ItemCatalog(texts) and item_encoder=TextEmbedder(...)."
+        )
+    if items.ndim == 1:
+        return ItemCatalog(texts)
+    means = {label: items[label].mean() for label in items if items[label].dtype.kind in "biuf"}
+    data = pd.DataFrame({label: [means.get(label, "")] * len(texts) for label in items})
+    chosen = getattr(encoder, "columns", None)
+    chosen = [chosen] if isinstance(chosen, str) else [*(chosen or ()), *_text_columns(encoder)]
+    first = next((label for label in [*chosen, *items] if label in items and label not in means), None)
+    if first is None:
+        raise ValueError(f"query holds texts, but the catalog has no column of texts: {list(items)}.")
+    data[first] = texts
+    return ItemCatalog(data)
+
+
 def _readers_of_texts(encoder: Any) -> list[BaseEstimator]:
     """Return the encoder, or the transformers inside it, whose tags say that their input is a column of texts."""
     if isinstance(encoder, Pipeline):

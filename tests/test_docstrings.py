@@ -20,6 +20,8 @@ WITH_EXAMPLES = [
     "skgnnrec.metrics",
     "skgnnrec.model_selection",
     "skgnnrec.online",
+    "skgnnrec.reranking",
+    "skgnnrec.serving",
     "skgnnrec.text",
 ]
 PACKAGES = [

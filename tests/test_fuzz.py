@@ -44,8 +44,16 @@ from skgnnrec import (
     metrics,
     model_selection,
     online,
+    reranking,
 )
-from skgnnrec.compose import BlendedRecommender
+from skgnnrec.compose import BlendedRecommender, CompressedRecommender
+from skgnnrec.reranking import (
+    CalibratedRecommender,
+    DiverseRecommender,
+    FairRecommender,
+    LongTailRecommender,
+    RulesRecommender,
+)
 
 from . import strategies
 from .strategies import any_id, hostile_ids, id_lists, often, tables, times, wrong_arguments
@@ -65,6 +73,7 @@ X = np.array([[1, 1, 0, 0, 2], [0, 1, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 1, 1, 1]
 LISTS = np.array([[2, 3], [0, 4], [1, 2], [0, 1]])
 VECTORS = np.random.default_rng(0).standard_normal((N_ITEMS, 3))
 STRINGS = [f"item {place}" for place in range(N_ITEMS)]
+KINDS = ItemCatalog(pd.DataFrame({"kind": list("aabbc")}), ids=STRINGS)
 COLUMNS = {"user": "user", "item": "item"}
 MATRIX_RECOMMENDERS = {
     "popularity": PopularityRecommender(),
@@ -74,6 +83,14 @@ MATRIX_RECOMMENDERS = {
     "ridge cv": RidgeRecommenderCV(),
     "filter cv": GraphFilterRecommenderCV(),
     "blend": BlendedRecommender([("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]),
+    "compressed": CompressedRecommender(RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3),
+    "diverse": DiverseRecommender(LongTailRecommender(RidgeRecommender())),
+    "rules": RulesRecommender(
+        FairRecommender(CalibratedRecommender(PopularityRecommender(catalog=KINDS), "kind"), "kind", {"b": 0.2}),
+        category="kind",
+        max_per_category=1,
+        pinned=["item 1"],
+    ),
     "gnn": GNNRecommender(
         embedding_dim=4, max_iter=1, early_stopping=False, device="cpu", catalog=ItemCatalog(VECTORS)
     ),
@@ -156,7 +173,8 @@ def calls_of_matrix_recommenders():
             [item_data, st.none() | ids_of_items],
         )
     for name in MATRIX_RECOMMENDERS:
-        yield f"{name} partial_fit", lambda X, name=name: deepcopy(fitted(name)).partial_fit(X), [matrices()]
+        if hasattr(fitted(name), "partial_fit"):
+            yield f"{name} partial_fit", lambda X, name=name: deepcopy(fitted(name)).partial_fit(X), [matrices()]
         if hasattr(fitted(name), "forget"):
             yield f"{name} forget", lambda X, name=name: deepcopy(fitted(name)).forget(X), [matrices()]
     yield (
@@ -415,12 +433,16 @@ def test_every_public_callable_is_tried():
         "GraphFilterRecommenderCV": "filter cv fit",
         "RidgeRecommenderCV": "ridge cv fit",
         "BlendedRecommender": "blend fit",
+        "CompressedRecommender": "compressed fit",
+        "DiverseRecommender": "diverse fit",
+        "LongTailRecommender": "diverse fit",
+        **dict.fromkeys(["CalibratedRecommender", "FairRecommender", "RulesRecommender"], "rules fit"),
         "PopularityRecommender": "popularity fit",
         "RidgeRecommender": "ridge fit",
         "LogRecommender": "log fit",
         "GNNRatingRegressor": "ratings fit",
     }
-    for module in (skgnnrec, compose, metrics, model_selection, online, inspection):
+    for module in (skgnnrec, compose, metrics, model_selection, online, reranking, inspection):
         for name in set(module.__all__) - without_data:
             if callable(getattr(module, name)) and not inspect.ismodule(getattr(module, name)):
                 assert other_names.get(name, name) in tried, f"{module.__name__}.{name}"

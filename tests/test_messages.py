@@ -22,6 +22,7 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 
 import skgnnrec
 from skgnnrec import (
@@ -43,6 +44,8 @@ from skgnnrec import (
     metrics,
     model_selection,
     online,
+    reranking,
+    serving,
 )
 from skgnnrec.inspection import SegmentDisplay
 from skgnnrec.metrics import JointScorer, RankingScorer
@@ -114,7 +117,16 @@ def embedder():
     return TextEmbedder(save_bert(Path(mkdtemp()), seed=0))
 
 
-MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets]
+def reranked(kind):
+    """Return a re-ranker of a recommender with kinds of items."""
+    items = ItemCatalog(pd.DataFrame({"kind": list("aabbc"), "x": range(5), "y": [1, 0, 2, 0, 1]}))
+    vectors = make_column_transformer(("passthrough", ["x", "y"]))
+    required = {"category": "kind", "group": "kind", "min_shares": {"b": 0.2}}
+    required = {name: required[name] for name in required if name in inspect.signature(kind).parameters}
+    return kind(RidgeRecommender(catalog=items, item_encoder=vectors), **required)
+
+
+MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets, reranking, serving]
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 ESTIMATORS = {kind: kind for kind in PUBLIC.values() if hasattr(kind, "fit")}
 ESTIMATORS |= {
@@ -125,6 +137,10 @@ ESTIMATORS |= {
     compose.BlendedRecommender: lambda: compose.BlendedRecommender(
         [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]
     ),
+    compose.CompressedRecommender: lambda: compose.CompressedRecommender(
+        RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3
+    ),
+    **{kind: partial(reranked, kind) for kind in map(reranking.__dict__.get, reranking.__all__)},
     LogRecommender: lambda: LogRecommender(
         RidgeRecommender(), weight="weight", timestamp="time", half_life=2, **COLUMNS
     ),
@@ -203,7 +219,7 @@ LISTS_OF_DISPLAYS = {"y_true": Y, "recommended": LISTS, "popularity": X.sum(axis
 LISTS_OF_DISPLAYS |= {"names": list("abab"), "seconds": NUMBERS, "scores": NUMBERS, "vectors": VECTORS, "method": "pca"}
 LISTS_OF_DISPLAYS |= {"singular_values": NUMBERS, "response": NUMBERS}
 # The estimator that each display draws.
-DISPLAYS = {getattr(inspection, name): RECOMMENDER for name in inspection.__all__}
+DISPLAYS = {getattr(inspection, name): RECOMMENDER for name in inspection.__all__ if name.endswith("Display")}
 DISPLAYS[inspection.SpectralResponseDisplay] = GraphFilterRecommender().fit(X)
 FUNCTIONS = [
     *((getattr(metrics, name), OF_LISTS) for name in metrics.__all__ if name[0].islower() and name != "group_gap"),
@@ -227,6 +243,8 @@ FUNCTIONS = [
         model_selection.compare_recommenders,
         {"estimators": {"a": PopularityRecommender()}, "X": X, "y": Y, "n_resamples": 20},
     ),
+    (inspection.explain, {"recommender": RECOMMENDER, "X": X, "items": LISTS}),
+    (inspection.reasons, {"explanation": inspection.explain(RECOMMENDER, X)}),
     (datasets.make_interactions, {"n_users": 20, "n_items": 10, "n_interactions": 0.3}),
     *(
         (display.from_estimator, {"estimator": estimator, "X": X, "y": Y, "method": "pca"})
@@ -254,6 +272,17 @@ def plot(display, **arguments):
     return drawn(display).plot(**arguments)
 
 
+def arguments_of_create_app():
+    skgnnrec.save(RECOMMENDER, "recommender")
+    defaults = {"journal": None, "token": None, "limits": None, "trusted": ()}
+    return {"recommender": "recommender", **defaults}
+
+
+def arguments_of_read_journal():
+    Path("journal").touch()
+    return {"path": "journal"}
+
+
 def arguments_of_load():
     skgnnrec.save(RECOMMENDER, "recommender")
     return {"path": "recommender", "trusted": (), "models_dir": None}
@@ -279,8 +308,13 @@ def calls_of_functions():
         yield f"{type(splitter).__name__}.split", lambda of=splitter, **given: list(of.split(**given)), data
         if vars(splitter):
             yield type(splitter).__name__, partial(construct_splitter, type(splitter)), vars(splitter)
+    yield "compress", skgnnrec.compress, {"recommender": RECOMMENDER, "dtype": "int8", "n_largest": 2}
+    yield "compress to factors", skgnnrec.compress, {"recommender": RECOMMENDER, "rank": 2}
     yield "save", skgnnrec.save, {"estimator": RECOMMENDER, "path": "recommender", "include_models": False}
     yield "load", skgnnrec.load, arguments_of_load
+    yield "create_app", serving.create_app, arguments_of_create_app
+    yield "Limits", serving.Limits, vars(serving.Limits())
+    yield "read_journal", serving.read_journal, arguments_of_read_journal
     fetch = partial(datasets.fetch_movielens, download_if_missing=False)
     yield "fetch_movielens", fetch, {"variant": "latest-small", "data_home": "data", "n_retries": 3, "delay": 1.0}
     for display in DISPLAYS:
@@ -305,12 +339,14 @@ ACCEPTED = {
     ("item_encoder", "unfitted recommender"),  # it has fit and transform
     ("memory", "lazy polars"),  # it has a method cache
     ("item_vectors", "sparse array"),  # three vectors are right for other lists
+    ("X", "sparse array"),  # three users for the lists of four
     ("metric", "class"),
     ("metric", "function"),
 }
-# Documented errors of absent files.
+# Documented errors of absent files and states.
 ABSENT = (
-    r"is missing, and `download_if_missing` is False|neither a folder nor in the local cache|No such file or directory"
+    r"query requires item vectors|not fitted yet|is missing, and `download_if_missing` is False|"
+    r"neither a folder nor in the local cache|No such file or directory"
 )
 IDS = {"users", "user_segments"}  # parameters that take any object that can be hashed, as an id
 
@@ -354,7 +390,7 @@ def test_messages_name_the_parameter_and_what_came(name, tmp_path, monkeypatch):
 
 def test_every_public_callable_is_tried():
     # Values and displays hold what they are given.
-    values = {"HeldOutRanking", "InterleavingResult", "PolicyValue", *inspection.__all__}
+    values = {"HeldOutRanking", "JournalContent", "InterleavingResult", "PolicyValue", *inspection.__all__}
     expected = {name for name, value in PUBLIC.items() if callable(value) and inspect.signature(value).parameters}
     expected -= values
     for name, value in PUBLIC.items():

@@ -276,6 +276,16 @@ class BlendedRecommender(BaseRecommender, _BaseComposition):
             raise ValueError("candidates holds new items, but all recommenders with a catalog have the weight 0.")
         return Sum(terms)
 
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        content = np.zeros(X.nnz)
+        for weight, part in zip(self.weights_, self.recommenders_, strict=True):
+            scaled = Standardized(part._scorer_, part._scorer_, weight).contributions(X, columns).data
+            total = part._scorer_.contributions(X, columns).data
+            content += scaled * np.divide(
+                part._content_contributions(part._weigh(X), columns), total, out=np.zeros(X.nnz), where=total != 0
+            )
+        return content
+
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         return np.concatenate([part._embed(part._weigh(X)) for part in self.recommenders_], axis=1)
 

@@ -228,7 +228,7 @@ def _factors_of(scorer: Scorer, name: str) -> tuple[np.ndarray, Callable[[sparse
     if isinstance(scorer, Constant):
         return scorer.values[:, None], lambda X: np.ones((X.shape[0], 1), dtype=np.float32)
     if isinstance(scorer, LowRank | UserFactors):
-        return scorer.items, scorer.embed
+        return np.asarray(scorer.items), scorer.embed
     if isinstance(scorer, Sum):
         parts = [_factors_of(term, name) for term in scorer.terms]
         return np.hstack([items for items, _ in parts]), lambda X: np.hstack([embed(X) for _, embed in parts])

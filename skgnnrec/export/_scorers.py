@@ -13,6 +13,9 @@ from skgnnrec.ranking import (
     Constant,
     DenseWeights,
     LowRank,
+    Matrix,
+    PopularityTerm,
+    Quantized,
     Scorer,
     SparseWeights,
     Standardized,
@@ -72,12 +75,22 @@ def _dense(scorer: DenseWeights, history: History) -> str:
     return _weighted_rows(history, scorer.weights, history.weights)
 
 
-def _weighted_rows(history: History, table: np.ndarray, weights: str) -> str:
+def _weighted_rows(history: History, table: Matrix, weights: str) -> str:
     """Return the sum of the rows of a table at the positions of each history, weighted, (n_users, n_columns)."""
     graph = history.graph
-    rows = graph.add("Gather", graph.constant(table, np.float32), history.positions, axis=0)
+    rows = _rows(history, table)
     product = graph.add("MatMul", graph.add("Unsqueeze", weights, graph.integers(1)), rows)
     return graph.add("Squeeze", product, graph.integers(1))
+
+
+def _rows(history: History, table: Matrix) -> str:
+    """Return the rows of a table at the positions of each history, (n_users, n_history, n_columns)."""
+    graph = history.graph
+    if not isinstance(table, Quantized):
+        return graph.add("Gather", graph.constant(table, np.float32), history.positions, axis=0)
+    values = graph.add("Gather", graph.constant(table.values), history.positions, axis=0)
+    units = graph.add("Gather", graph.constant(table.units), history.positions)
+    return graph.add("Mul", graph.cast(values, np.float32), graph.add("Unsqueeze", units, graph.integers(2)))
 
 
 def _sparse(scorer: SparseWeights, history: History) -> str:
@@ -107,8 +120,12 @@ def _sparse(scorer: SparseWeights, history: History) -> str:
     )
 
 
-def _products(history: History, users: str, items: np.ndarray) -> str:
-    return history.graph.add("Gemm", users, history.graph.constant(items, np.float32), transB=1)
+def _products(history: History, users: str, items: Matrix) -> str:
+    graph = history.graph
+    if not isinstance(items, Quantized):
+        return graph.add("Gemm", users, graph.constant(items, np.float32), transB=1)
+    products = graph.add("Gemm", users, graph.cast(graph.constant(items.values), np.float32), transB=1)
+    return graph.add("Mul", products, graph.constant(items.units[None]))
 
 
 def _low_rank(scorer: LowRank, history: History) -> str:
@@ -146,7 +163,7 @@ def _attend(scorer: UserFactors, history: History) -> str:
     layers = [users]
     logarithm = graph.add("Log", graph.add("Max", balanced, graph.constant(1e-38, np.float32)))
     for items in others:
-        rows = graph.add("Gather", graph.constant(items, np.float32), history.positions, axis=0)
+        rows = _rows(history, items)
         dots = graph.add("MatMul", rows, graph.add("Unsqueeze", layers[-1], graph.integers(2)))
         dots = graph.add("Squeeze", dots, graph.integers(2))
         scores = graph.add("Add", graph.add("Mul", dots, graph.constant(items.shape[1] ** -0.5, np.float32)), logarithm)
@@ -157,6 +174,20 @@ def _attend(scorer: UserFactors, history: History) -> str:
         layers.append(graph.add("Squeeze", product, graph.integers(1)))
     kept = layers if scorer.keep_input or len(layers) == 1 else layers[1:]  # type: ignore[attr-defined]
     return graph.add("Mean", *kept)
+
+
+def _popularity(scorer: PopularityTerm, history: History) -> str:
+    graph = history.graph
+    share, users = (
+        _weighted_rows(history, table[:, None].astype(np.float32), history.weights)
+        for table in (scorer.share, scorer.counts)
+    )
+    largest = graph.add("ReduceMax", history.weights, graph.integers(1), keepdims=1)
+    largest = graph.add("Max", largest, graph.constant(np.finfo(np.float32).tiny, np.float32))
+    enough = graph.constant(scorer.enough, np.float32)
+    decrease = graph.add("Div", enough, graph.add("Add", enough, graph.add("Div", users, largest)))
+    weight = graph.add("Mul", share, graph.add("Mul", decrease, decrease))
+    return graph.add("Mul", weight, graph.constant(scorer.popularity[None], np.float32))
 
 
 def _sum(scorer: Sum, history: History) -> str:
@@ -207,6 +238,7 @@ BUILDERS = {
     SparseWeights: _sparse,
     LowRank: _low_rank,
     UserFactors: _user_factors,
+    PopularityTerm: _popularity,
     Sum: _sum,
     WithFallback: _with_fallback,
     ByRecency: _by_recency,

@@ -1,4 +1,4 @@
-"""Plots of recommenders, in the style of the displays of scikit-learn.
+"""Explanations and plots of recommenders, the plots in the style of the displays of scikit-learn.
 
 Each display has the methods `from_estimator`, `from_predictions` and `plot`, and the attributes `ax_` and `figure_`.
 Several displays can share one `ax`. The displays need matplotlib, which the extra ``plot`` installs.
@@ -6,6 +6,7 @@ Several displays can share one `ax`. The displays need matplotlib, which the ext
 
 from skgnnrec.inspection._accuracy_over_time import AccuracyOverTimeDisplay
 from skgnnrec.inspection._embedding_map import EmbeddingMapDisplay
+from skgnnrec.inspection._explain import explain, reasons
 from skgnnrec.inspection._long_tail import LongTailDisplay
 from skgnnrec.inspection._metric_over_k import MetricOverKDisplay
 from skgnnrec.inspection._segments import SegmentDisplay
@@ -18,4 +19,6 @@ __all__ = [
     "MetricOverKDisplay",
     "SegmentDisplay",
     "SpectralResponseDisplay",
+    "explain",
+    "reasons",
 ]

@@ -30,6 +30,7 @@ from skgnnrec.persistence._models import (
     refuse_remote_code,
     write_models,
 )
+from skgnnrec.persistence._skops import import_skops, start_import_of_skops
 from skgnnrec.persistence._trust import names_in, trusted_names
 
 __all__ = ["load", "save"]
@@ -174,6 +175,7 @@ def load(
     given = list(trusted)
     if not all(isinstance(kind, str | type) for kind in given):
         raise TypeError(f"trusted must hold names or types, got {', '.join({type(kind).__name__ for kind in given})}.")
+    start_import_of_skops()
     with opened(name) as container:
         written = _read_about(name, container)
         estimator = _construct(name, container, [kind for kind in given if kind != REMOTE_CODE], written)
@@ -212,12 +214,11 @@ def _named_errors() -> Iterator[None]:
 
 def _dump(stripped: Any, arrays: list[np.ndarray]) -> bytes:
     """Return what skops writes of an object, after a check that it can be read again."""
-    import skops.io
-
+    skops_io = import_skops()
     with _named_errors():
-        content = skops.io.dumps(stripped)
+        content = skops_io.dumps(stripped)
         with reading_arrays(arrays.__getitem__):
-            skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+            skops_io.loads(content, trusted=skops_io.get_untrusted_types(data=content))
     return content
 
 
@@ -232,7 +233,7 @@ def _read_about(path: str, container: Container) -> str:
 
 def _construct(path: str, container: Container, trusted: list[str | type], written: str) -> Any:
     """Return the object of a file, if all its types are trusted."""
-    import skops.io
+    skops_io = import_skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
@@ -241,7 +242,7 @@ def _construct(path: str, container: Container, trusted: list[str | type], writt
             inner = Container(memoryview(content.getbuffer()), archive)
             names = trusted_names(names_in(bytes(inner.view("schema.json"))))
         with reading_arrays(lambda number: read_array(container.view(_array_name(number)))):
-            return skops.io.load(content, trusted=[*names, *trusted])
+            return skops_io.load(content, trusted=[*names, *trusted])
     except UntrustedTypesFoundException as error:
         reason = str(error).splitlines()[0].rpartition(": ")[2]
         raise LoadError(

@@ -95,6 +95,9 @@ def rank_block(
     scorer: Scorer, X: sparse.csr_array, k: int, seen: sparse.csr_array | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the result of `rank_in_blocks` for few histories, with the scores of all of them in memory."""
+    found = scorer.rank(X, k, seen)
+    if found is not None:
+        return found
     rank = _rank_roughly if scorer.n_columns >= max(MANY_COLUMNS, COLUMNS_PER_K * k) else _rank_exactly
     return rank(scorer, X, seen, k)
 

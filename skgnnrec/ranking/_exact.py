@@ -6,6 +6,8 @@ one user than in a call for all. Sums of exact products do not depend on their o
 
 import numpy as np
 
+from skgnnrec.ranking._quantized import Matrix
+
 __all__ = ["largest_norm", "matmul_by_row", "round_for_exact_sums", "row_lengths", "to_unit_length"]
 
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -149, 127  # of powers of two in float32
@@ -31,7 +33,7 @@ def round_for_exact_sums(A: np.ndarray, n_terms: int, axis: int) -> np.ndarray:
     return rounded.astype(np.float32, copy=False)
 
 
-def matmul_by_row(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None:
+def matmul_by_row(A: np.ndarray, B: Matrix, out: np.ndarray) -> None:
     """Add A Bᵀ to `out` in place; the bits of a row do not depend on other rows, nor those of a column on others.
 
     A (n_rows, n_inner) and B (n_columns, n_inner) are float32; B comes from ``round_for_exact_sums(B, n_inner, 1)``.
@@ -72,7 +74,8 @@ def _scale_rows(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return scaled, np.linalg.norm(scaled, axis=1), exponents
 
 
-def largest_norm(B: np.ndarray) -> float:
+def largest_norm(B: Matrix) -> float:
     """Return an upper bound of the Euclidean lengths of the rows, 0.01 % above the largest; 0 without rows."""
+    B = np.asarray(B)
     squares = np.einsum("ij,ij->i", B, B, dtype=np.float64)
     return 1.0001 * float(np.sqrt(squares.max(initial=0.0)))

@@ -17,6 +17,7 @@ from sklearn.utils.sparsefuncs import sparse_matmul_to_dense
 
 from skgnnrec.interactions import balance, row_of_each, weigh_by_rank
 from skgnnrec.ranking._exact import largest_norm, matmul_by_row, round_for_exact_sums, row_lengths, to_unit_length
+from skgnnrec.ranking._quantized import Matrix, multiply, multiply_transposed
 
 __all__ = [
     "EPSILON",
@@ -32,6 +33,7 @@ __all__ = [
     "Sum",
     "UserFactors",
     "WithFallback",
+    "like",
 ]
 
 EXACT_VALUES = 1 << 17  # of two factors in float64 at once: more would leave the processor's cache
@@ -78,6 +80,10 @@ class Scorer(ABC):
         """Return approximate scores where they are faster than exact ones, else None."""
         return None
 
+    def rank(self, X: sparse.csr_array, k: int, seen: sparse.csr_array | None) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return lists as `rank_in_blocks` does where they are not those of the largest scores, else None."""
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class Constant(Scorer):
@@ -96,7 +102,7 @@ class Constant(Scorer):
         return Constant(self.values[columns])
 
     def contributions(self, X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
-        return _like(X, np.zeros(X.nnz))
+        return like(X, np.zeros(X.nnz))
 
     def baseline(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
         return self.values[columns].astype(np.float64)
@@ -106,20 +112,20 @@ class Constant(Scorer):
 class DenseWeights(Scorer):
     """X W with dense weights W."""
 
-    weights: np.ndarray  # (n_items, n_columns), float32
+    weights: Matrix  # (n_items, n_columns), float32
 
     @property
     def n_columns(self) -> int:  # type: ignore[override]
         return int(self.weights.shape[1])
 
     def scores(self, X: sparse.csr_array) -> np.ndarray:
-        return X @ self.weights
+        return multiply(X, self.weights)
 
     def take(self, columns: np.ndarray) -> DenseWeights:
         return DenseWeights(np.ascontiguousarray(self.weights[:, columns]))
 
     def contributions(self, X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
-        return _like(X, X.data.astype(np.float64) * self.weights[X.indices, columns[row_of_each(X)]])
+        return like(X, X.data.astype(np.float64) * self.weights[X.indices, columns[row_of_each(X)]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +146,13 @@ class SparseWeights(Scorer):
 
     def contributions(self, X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
         weights = np.asarray(self.weights[X.indices, columns[row_of_each(X)]]).ravel() if X.nnz else np.zeros(0)
-        return _like(X, X.data.astype(np.float64) * weights)
+        return like(X, X.data.astype(np.float64) * weights)
 
 
 class _Product(Scorer):
     """Dot products of the vectors of users with those of candidates."""
 
-    items: np.ndarray  # (n_columns, n_dimensions), float32, from `round_for_exact_sums`
+    items: Matrix  # (n_columns, n_dimensions), float32, from `round_for_exact_sums`
 
     @property
     def n_columns(self) -> int:  # type: ignore[override]
@@ -177,7 +183,7 @@ class _Product(Scorer):
         """
         n_inner = self.items.shape[1]
         A = round_for_exact_sums(self.embed(X), n_inner, axis=1)
-        scores = A @ self.items.T
+        scores = multiply_transposed(A, self.items)
         A = A.astype(np.float64)
         length = np.sqrt(np.einsum("ij,ij->i", A, A))
         error = 1.01 * n_inner * (EPSILON * self._longest * length + TINY)  # TINY for what underflows
@@ -201,14 +207,14 @@ class _Product(Scorer):
 class LowRank(_Product):
     """X U Vᵀ with factors of items."""
 
-    projection: np.ndarray  # U, (n_items, n_dimensions), float32
-    items: np.ndarray  # V, (n_columns, n_dimensions), float32
+    projection: Matrix  # U, (n_items, n_dimensions), float32
+    items: Matrix  # V, (n_columns, n_dimensions), float32
 
     def embed(self, X: sparse.csr_array) -> np.ndarray:
-        return X @ self.projection
+        return multiply(X, self.projection)
 
     def contributions(self, X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
-        return _like(X, X.data * _dots(self.projection, self.items, X.indices, columns[row_of_each(X)]))
+        return like(X, X.data * _dots(self.projection, self.items, X.indices, columns[row_of_each(X)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,13 +224,13 @@ class UserFactors(_Product):
     With `is_cosine` the vectors of users have length one.
     """
 
-    projection: np.ndarray  # (n_items, n_dimensions), float32
-    items: np.ndarray  # (n_columns, n_dimensions), float32
+    projection: Matrix  # (n_items, n_dimensions), float32
+    items: Matrix  # (n_columns, n_dimensions), float32
     is_cosine: bool
 
     @np.errstate(under="ignore")
     def embed(self, X: sparse.csr_array) -> np.ndarray:
-        users = balance(X) @ self.projection
+        users = multiply(balance(X), self.projection)
         return to_unit_length(users) if self.is_cosine else users
 
     @np.errstate(under="ignore")
@@ -232,9 +238,9 @@ class UserFactors(_Product):
         X = balance(X)
         parts = X.data * _dots(self.projection, self.items, X.indices, columns[row_of_each(X)])
         if self.is_cosine:
-            length = row_lengths(X @ self.projection)
+            length = row_lengths(multiply(X, self.projection))
             parts /= np.where(length > 0, length, 1)[row_of_each(X)]
-        return _like(X, parts)
+        return like(X, parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +266,7 @@ class Sum(Scorer):
         return Sum(tuple(term.take(columns) for term in self.terms))
 
     def contributions(self, X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
-        return _like(X, np.sum([term.contributions(X, columns).data for term in self.terms], axis=0))
+        return like(X, np.sum([term.contributions(X, columns).data for term in self.terms], axis=0))
 
     def baseline(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
         return np.sum([term.baseline(X, columns) for term in self.terms], axis=0)
@@ -389,7 +395,7 @@ class SideBySide(Scorer):
         def ask(scorer: Scorer, X: sparse.csr_array, own: np.ndarray) -> np.ndarray:
             return scorer.contributions(X, own).data
 
-        return _like(X, self._gather(X, columns, ask, per_entry=True))
+        return like(X, self._gather(X, columns, ask, per_entry=True))
 
     def baseline(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
         return self._gather(X, columns, lambda scorer, X, own: scorer.baseline(X, own), per_entry=False)
@@ -406,11 +412,11 @@ class SideBySide(Scorer):
         return found
 
 
-def _like(X: sparse.csr_array, data: np.ndarray) -> sparse.csr_array:
+def like(X: sparse.csr_array, data: np.ndarray) -> sparse.csr_array:
     """Return an array with the sparsity pattern of X and other values."""
     return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
 
 
-def _dots(left: np.ndarray, right: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _dots(left: Matrix, right: Matrix, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return the dot product of row `rows[n]` of `left` with row `columns[n]` of `right` for each n, in float64."""
     return np.einsum("nd,nd->n", left[rows], right[columns], dtype=np.float64)

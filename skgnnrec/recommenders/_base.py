@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -34,14 +34,27 @@ from skgnnrec.interactions import (
     weigh_by_rank,
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
-from skgnnrec.ranking import ByRecency, Ranker, Scorer, SideBySide, WithFallback, rank_in_blocks
+from skgnnrec.ranking import (
+    ByRecency,
+    LowRank,
+    Ranker,
+    Scorer,
+    SideBySide,
+    Standardized,
+    Steered,
+    WithFallback,
+    rank_in_blocks,
+    round_for_exact_sums,
+)
 from skgnnrec.recommenders._arguments import one_per_row, refuse_catalog, refuse_table, warn_of_ratings
 from skgnnrec.recommenders._item_vectors import ItemEncoder
+from skgnnrec.recommenders._queries import add_queries, read_queries
 
 __all__ = ["BaseRecommender"]
 
 SCORE_TEST_SIZE = 0.2  # of each row, hidden by score(X): fixed, with its seed, so that all candidates see one split
 SCORE_SEED = 0
+QUERY_WEIGHT = 0.7  # the best of five on the validation part of Online Retail
 
 
 class BaseRecommender(
@@ -175,6 +188,8 @@ class BaseRecommender(
         n_recommendations: int | None = None,
         *,
         candidates: Any = None,
+        query: Any = None,
+        query_weight: float = QUERY_WEIGHT,
         exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Recommend the best items to each user, whether or not the user was in the fit.
@@ -189,6 +204,13 @@ class BaseRecommender(
             The items to rank. None ranks every fitted item; an array names some of them, by id where ids are known and
             by position elsewhere; an `ItemCatalog` may hold items that were not in the fit, which are scored by their
             data.
+        query : str, array-like of shape (n_dimensions,), or list with one of them or None per user, default=None
+            What the user is looking for: a sentence, which `item_encoder` turns into a vector, or a vector in the space
+            of the item vectors before they are centred. Users without history receive the results of a search.
+        query_weight : float, default=0.7
+            The weight w of the query, between -1 and 1. The scores are (1 - abs(w)) times those of the history plus w
+            times the cosines with the query, both minus their mean and divided by their standard deviation over the
+            items of the fit. With 1 the result is that of a search; below 0, items close to the query are moved down.
         exclude_seen : bool, default=True
             Whether to leave out items of the user's history.
 
@@ -203,12 +225,17 @@ class BaseRecommender(
         Raises
         ------
         ValueError
-            If the columns of `X` differ from those of the fit, or `candidates` names unknown items.
+            If the columns of `X` differ from those of the fit, `candidates` names unknown items, or there is a `query`
+            but no item vectors.
         """
         X = self._check_histories(X)
         n = self._length_of_lists(n_recommendations, "recommend", exclude_seen)
         scorer, columns, vocabulary = self._candidates(candidates)
         seen = _select_columns(X, columns) if exclude_seen else None
+        constraints = {"query_weight": [Interval(Real, -1, 1, closed="both")]}
+        validate_parameter_constraints(constraints, {"query_weight": query_weight}, "recommend")
+        if query is not None:
+            scorer, X = self._steered(X, scorer, columns, candidates, query, query_weight)
         found, scores = rank_in_blocks(scorer, X, n, seen)
         return (found if vocabulary is None else vocabulary.names(found)), scores
 
@@ -494,6 +521,35 @@ class BaseRecommender(
         if len(new):
             parts.append((self._by_recency(self._new_item_scorer(self._vectors_of(catalog.take(new)))), new))
         return SideBySide(tuple(parts)), columns, catalog._vocabulary
+
+    def _steered(
+        self, X: sparse.csr_array, scorer: Scorer, columns: np.ndarray, candidates: Any, query: Any, weight: float
+    ) -> tuple[Scorer, sparse.csr_array]:
+        """Return the scorer of candidates for histories with queries, and these histories."""
+        if self.item_vectors_ is None or self._encoder_ is None:
+            raise ValueError(
+                f"query requires item vectors: {type(self).__name__} needs catalog=ItemCatalog(...) and "
+                f"{self._how_to_use_items}."
+            )
+        queries, rows = read_queries(query, X.shape[0], self._encoder_, self.catalog)
+        vectors = round_for_exact_sums(self.item_vectors_, self.item_vectors_.shape[1], axis=1)
+        cosines = LowRank(queries, vectors)
+        asked = cosines
+        if candidates is not None:
+            own, new = vectors[columns], np.flatnonzero(columns < 0)
+            if len(new):
+                own[new] = self._encoder_.transform(candidates.take(new))
+            asked = LowRank(queries, round_for_exact_sums(own, own.shape[1], axis=1))
+        steered = Steered(
+            Standardized(self._scorer_, scorer, 1 - abs(float(weight))),
+            Standardized(cosines, asked, float(weight)),
+            X.shape[1],
+        )
+        return steered, add_queries(X, rows, len(queries))
+
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        """Return the part of the contributions of each entry of X to fitted items that content makes, of warm items."""
+        return np.zeros(X.nnz)
 
     def _vectors_of(self, catalog: ItemCatalog) -> np.ndarray:
         if self._encoder_ is None:

@@ -95,5 +95,8 @@ class ContentRecommender(ClosedForm):
         items = round_for_exact_sums(vectors, vectors.shape[1], axis=1)
         return UserFactors(self.item_embedding_, items, is_cosine=True)
 
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        return self._scorer_.contributions(X, columns).data
+
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         return self._scorer().embed(X)

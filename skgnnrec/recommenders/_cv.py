@@ -191,7 +191,8 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
         - `rank_decay`: None, 0.9, 0.75, 0.5;
         - `order_weight`: 0.0, 0.4, 0.8, 1.2;
         - `popularity_exponent`: 0.0, -0.2, -0.1, 0.1;
-        - `alpha`: 10.0, 4.0.
+        - `alpha`: 10.0, 4.0;
+        - `gamma`: 0.5, 0.0.
 
         Where X has no order, and where there is no catalog, parameters that have no effect keep their first value.
     max_users : int, default=5000
@@ -252,6 +253,7 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
         "order_weight": (0.0, 0.4, 0.8, 1.2),
         "popularity_exponent": (0.0, -0.2, -0.1, 0.1),
         "alpha": (10.0, 4.0),
+        "gamma": (0.5, 0.0),
     }
 
 
@@ -274,6 +276,7 @@ class GraphFilterRecommenderCV(_SelfTuning, GraphFilterRecommender):
         - `alpha`: 0.3, 0.1, 1.0;
         - `popularity_exponent`: 0.3, 0.1, 0.2, 0.4;
         - `low_pass_weight`: 1.5, 0.5, 1.0, 2.0;
+        - `popularity_weight`: 20.0, 0.0, 200.0;
         - `content_weight`: 0.2, 0.0, 0.1, 0.4.
 
         Where X has no order, and where there is no catalog, parameters that have no effect keep their first value.
@@ -335,5 +338,6 @@ class GraphFilterRecommenderCV(_SelfTuning, GraphFilterRecommender):
         "alpha": (0.3, 0.1, 1.0),
         "popularity_exponent": (0.3, 0.1, 0.2, 0.4),
         "low_pass_weight": (1.5, 0.5, 1.0, 2.0),
+        "popularity_weight": (20.0, 0.0, 200.0),
         "content_weight": (0.2, 0.0, 0.1, 0.4),
     }

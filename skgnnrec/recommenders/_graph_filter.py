@@ -21,13 +21,15 @@ from skgnnrec.graph import (
     spectrum_of,
     tail_slope,
 )
-from skgnnrec.interactions import binarize
-from skgnnrec.ranking import LowRank, Scorer, SparseWeights, Sum, round_for_exact_sums
+from skgnnrec.interactions import binarize, row_of_each
+from skgnnrec.ranking import LowRank, PopularityTerm, Scorer, SparseWeights, Sum, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent, known_items
 from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["GraphFilterRecommender"]
+
+ENOUGH_USERS = 50.0  # by whom the weight of popularity in a history falls to a quarter
 
 
 class GraphFilterRecommender(ClosedForm):
@@ -47,8 +49,15 @@ class GraphFilterRecommender(ClosedForm):
                   + \beta K.
 
     The exponent b raises the scores of popular items. K is the symmetric normalised graph of the nearest neighbours of
-    each item by its content. W is never a dense matrix: memory is that of the pairs of items that share a user, plus
-    n_items · n_components.
+    each item by its content. Histories of rare items say little: the scores also contain the popularity of items, with
+    a weight that falls with the number e(x) of users of the items in the history,
+
+    .. math:: \text{score}(x) = x W + \pi \left(\frac{50}{50 + e(x)}\right)^2 (x D_i^{-b} q) \, (D_i^b q)^T, \quad
+                  q = d_i^{1/2} / \lVert d_i^{1/2} \rVert.
+
+    The vector q is the first singular vector of N for a = 1/2.
+
+    W is never a dense matrix: memory is that of the pairs of items that share a user, plus n_items · n_components.
 
     Items without interactions, new ones and those of the catalog, have the weights of their nearest items by content:
     the mean of the weights of the 20 nearest, in proportion to the fourth power of the cosine. A neighbour in the
@@ -67,6 +76,9 @@ class GraphFilterRecommender(ClosedForm):
         doubled. Non-negative.
     popularity_exponent : float, default=0.3
         The exponent b: the larger it is, the more popular the recommended items. Between -1 and 1.
+    popularity_weight : float, default=20.0
+        The weight π of popularity for histories with few users. It changes little where items have many users.
+        Non-negative.
     degree_exponent : float, default=0.5
         The exponent a, between 0 and 1. The larger it is, the less the pairs of an active user count; the exponent of
         popular items is 1 - a.
@@ -157,6 +169,7 @@ class GraphFilterRecommender(ClosedForm):
         **BaseRecommender._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "popularity_exponent": [Interval(Real, -1, 1, closed="both")],
+        "popularity_weight": [Interval(Real, 0, None, closed="left")],
         "degree_exponent": [Interval(Real, 0, 1, closed="both")],
         "sharpness": [Interval(Real, 0, None, closed="neither")],
         "low_pass_weight": [Interval(Real, 0, None, closed="left")],
@@ -175,6 +188,7 @@ class GraphFilterRecommender(ClosedForm):
         alpha: float = 0.3,
         low_pass_weight: float = 1.5,
         popularity_exponent: float = 0.3,
+        popularity_weight: float = 20.0,
         degree_exponent: float = 0.5,
         sharpness: float = 1.0,
         n_components: int = 512,
@@ -191,6 +205,7 @@ class GraphFilterRecommender(ClosedForm):
     ) -> None:
         self.alpha = alpha
         self.popularity_exponent = popularity_exponent
+        self.popularity_weight = popularity_weight
         self.degree_exponent = degree_exponent
         self.sharpness = sharpness
         self.low_pass_weight = low_pass_weight
@@ -229,12 +244,16 @@ class GraphFilterRecommender(ClosedForm):
         weights = self.response_ - (slope * found.values if self.sharpness == 1 else 0.0)
         self._projection_ = (found.vectors * weights / popularity[:, None]).astype(np.float32)
         items = (found.vectors * popularity[:, None]).astype(np.float32)
+        first = np.sqrt(self._item_counts_ / max(self._item_counts_.sum(), 1))
+        self._popularity_share_ = float(self.popularity_weight) * first / popularity
+        self._popularity_ = (first * popularity).astype(np.float32)
         if vectors is not None:
             similarity = cache.cache(SimilarityGraph.build)(vectors, int(self.n_neighbors))
             is_known = known_items(self._item_counts_)
             length = self._mean_column_length(items, is_known)
             self._by_content_ = ItemsByContent(vectors, is_known, length, float(self.new_item_scale))
-            self.graph_ = self.graph_ + np.float32(self.content_weight * mass * scale) * similarity.adjacency
+            self._neighbors_ = np.float32(self.content_weight * mass * scale) * similarity.adjacency
+            self.graph_ = self.graph_ + self._neighbors_
             self.graph_, items = self._with_cold_items(items)
         self.item_embedding_ = round_for_exact_sums(items, items.shape[1], axis=1)
 
@@ -246,6 +265,7 @@ class GraphFilterRecommender(ClosedForm):
         shares, own = (part @ place for part in self._by_content_.of_cold())
         kept = sparse.diags_array(self._by_content_.is_known.astype(np.float32), format="csr")
         mixture = kept + shares
+        self._popularity_ = mixture.T @ self._popularity_
         return sparse.csr_array(self.graph_ @ mixture + own), mixture.T @ items
 
     def _mean_column_length(self, V: np.ndarray, is_counted: np.ndarray) -> float:
@@ -257,16 +277,25 @@ class GraphFilterRecommender(ClosedForm):
         return float(np.sqrt(np.maximum(squares, 0))[is_counted].mean()) or 1.0
 
     def _scorer(self) -> Scorer:
-        return self._sum_of(self.graph_, self.item_embedding_)
+        return self._sum_of(self.graph_, self.item_embedding_, self._popularity_)
 
-    def _sum_of(self, graph: sparse.csr_array, items: np.ndarray) -> Scorer:
-        cooccurrence = SparseWeights(graph)
-        return Sum((cooccurrence, LowRank(self._projection_, items))) if items.shape[1] else cooccurrence
+    def _sum_of(self, graph: sparse.csr_array, items: np.ndarray, popularity: np.ndarray) -> Scorer:
+        terms: list[Scorer] = [SparseWeights(graph)]
+        if items.shape[1]:
+            terms.append(LowRank(self._projection_, items))
+        if self._popularity_share_.any():
+            terms.append(PopularityTerm(self._popularity_share_, self._item_counts_, popularity, ENOUGH_USERS))
+        return Sum(tuple(terms)) if len(terms) > 1 else terms[0]
+
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        if self.item_vectors_ is None or not X.nnz:
+            return np.zeros(X.nnz)
+        return X.data * np.asarray(self._neighbors_[X.indices, columns[row_of_each(X)]]).ravel()
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         shares, own = self._by_content_.of_new(vectors)
         items = round_for_exact_sums(shares.T @ self.item_embedding_, self._n_features_out, axis=1)
-        return self._sum_of(sparse.csr_array(self.graph_ @ shares + own), items)
+        return self._sum_of(sparse.csr_array(self.graph_ @ shares + own), items, shares.T @ self._popularity_)
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         if not self._n_features_out:

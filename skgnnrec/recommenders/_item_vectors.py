@@ -51,15 +51,17 @@ class ItemEncoder:
         result = cls(fitted, exponent, mean)
         return result, result._centre(encoded)
 
-    def transform(self, catalog: ItemCatalog) -> np.ndarray:
+    def transform(self, catalog: ItemCatalog, name: str = "candidates") -> np.ndarray:
         """Return the vectors of other items in the same space, (n_items, n_dimensions), float32."""
         data = encoder_input(catalog, self.encoder)
         encoded = _as_vectors(data if self.encoder is None else self.encoder.transform(data), catalog, self.encoder)
+        return self.centre(encoded, name)
+
+    def centre(self, encoded: np.ndarray, name: str) -> np.ndarray:
+        """Return encoded items in the space of the fit."""
         if encoded.shape[1] != len(self.mean):
-            raise ValueError(
-                f"candidates has vectors of {encoded.shape[1]} dimensions, the fitted items {len(self.mean)}."
-            )
-        return self._centre(_in_unit(encoded, self.exponent))
+            raise ValueError(f"{name} has vectors of {encoded.shape[1]} dimensions, the fitted items {len(self.mean)}.")
+        return self._centre(_in_unit(encoded, self.exponent, name))
 
     @np.errstate(under="ignore")
     def _centre(self, encoded: np.ndarray) -> np.ndarray:
@@ -89,16 +91,16 @@ def _fit_encode(encoder: Any, catalog: ItemCatalog, y: sparse.csr_array | None) 
     encoded = _as_vectors(encoded, catalog, encoder)
     exponent = int(np.frexp(max(encoded.max(initial=0.0), -encoded.min(initial=0.0)))[1])
     exponent = exponent if abs(exponent) > ORDINARY_EXPONENT else 0
-    return encoder, _in_unit(encoded, exponent), exponent
+    return encoder, _in_unit(encoded, exponent, "catalog"), exponent
 
 
-def _in_unit(encoded: np.ndarray, exponent: int) -> np.ndarray:
+def _in_unit(encoded: np.ndarray, exponent: int, name: str) -> np.ndarray:
     """Return vectors divided by 2^exponent, float32."""
     with np.errstate(over="ignore", under="ignore"):
         scaled = (np.ldexp(encoded, -exponent) if exponent else encoded).astype(np.float32, copy=False)
     if not np.isfinite(scaled).all():
         raise ValueError(
-            f"candidates has values up to {np.abs(encoded).max():.3g}, too large in the unit of the fitted items."
+            f"{name} has values up to {np.abs(encoded).max():.3g}, too large in the unit of the fitted items."
         )
     return scaled
 

@@ -35,10 +35,11 @@ from skgnnrec.interactions import (
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.recommenders._arguments import as_list, refuse_catalog, warn_of_ratings
-from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
+from skgnnrec.recommenders._base import QUERY_WEIGHT, SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
 from skgnnrec.recommenders._histories import baskets_of, check_users, drop_unknown_items, matrix_of_baskets
 from skgnnrec.recommenders._log_updates import LogUpdates
 from skgnnrec.recommenders._pairs import score_pairs
+from skgnnrec.recommenders._queries import query_of_rows
 from skgnnrec.recommenders._user_ranker import UserRanker
 
 __all__ = ["LogRecommender"]
@@ -223,6 +224,8 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         *,
         histories: Any = None,
         candidates: Any = None,
+        query: Any = None,
+        query_weight: float = QUERY_WEIGHT,
         exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Recommend the best items to users of the fit, by id, or to users whose histories are given.
@@ -246,6 +249,11 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         candidates : ItemCatalog or array-like of shape (n_candidates,), default=None
             The items to rank: None ranks every item, an array names some of them by id, an `ItemCatalog` may hold new
             items.
+        query : str, array-like of shape (n_dimensions,), or list with one of them or None per user, default=None
+            What the user is looking for, as in the `recommend` of the recommender. With "popular", users without
+            history receive the results of a search.
+        query_weight : float, default=0.7
+            The weight of the query, between -1 and 1.
         exclude_seen : bool, default=True
             Whether to leave out items of the user's history.
 
@@ -288,7 +296,9 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
                 check_users(user_ids, self._items_)
                 warn_of_types(user_ids, self._users_)
             X = self._histories(rows)
-        return self._recommend(X, user_ids, n_recommendations, candidates, exclude_seen)
+        return self._recommend(
+            X, user_ids, n_recommendations, candidates, exclude_seen, query=query, query_weight=query_weight
+        )
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the score of pairs of a user and an item.
@@ -503,6 +513,8 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         n_recommendations: int | None = None,
         candidates: Any = None,
         exclude_seen: bool = True,
+        query: Any = None,
+        query_weight: float = QUERY_WEIGHT,
     ) -> tuple[np.ndarray, np.ndarray]:
         n = self.recommender_._length_of_lists(n_recommendations, "recommend", exclude_seen)
         is_catalog = isinstance(candidates, ItemCatalog)
@@ -520,7 +532,12 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         rows = self._answered(histories, user_ids)
         if len(rows):
             best, scores[rows] = self.recommender_.recommend(
-                histories[rows], n, candidates=candidates, exclude_seen=exclude_seen
+                histories[rows],
+                n,
+                candidates=candidates,
+                query=query_of_rows(query, rows, len(user_ids)),
+                query_weight=query_weight,
+                exclude_seen=exclude_seen,
             )
             found[rows] = self._items_.names(best) if by_position else best
         return found, scores

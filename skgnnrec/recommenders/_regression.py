@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -84,11 +84,12 @@ class Regression:
     scale: np.ndarray  # D_i^{-c}, (n_items,)
     projection: np.ndarray | None  # w² D_i^{-c} P F, where there are vectors F
     user_exponent: float
+    ridge: float  # λ
 
     def copy(self) -> Regression:
         """Return a regression with arrays of its own."""
         projection = None if self.projection is None else np.array(self.projection)
-        return Regression(np.array(self.precision), np.array(self.scale), projection, self.user_exponent)
+        return replace(self, precision=np.array(self.precision), scale=np.array(self.scale), projection=projection)
 
     def weights(self, *, overwrite: bool) -> np.ndarray:
         """Return D_i^{-c} B D_i^{c}, with `overwrite` in the memory of P."""
@@ -116,7 +117,7 @@ class Regression:
         projection = self.projection
         if projection is not None:
             projection = projection - shift.T @ (rows @ projection)
-        return Regression(precision, self.scale, projection, self.user_exponent)
+        return replace(self, precision=precision, projection=projection)
 
 
 def regress(
@@ -133,9 +134,10 @@ def regress(
     gram, scale = scaled_gram(Statistics.accumulate(X, user_exponent), item_exponent)
     mean_diagonal = _mean_diagonal(gram)
     weight = content_weight * mean_diagonal
-    precision = solve(gram, vectors, gamma, weight, alpha * mean_diagonal)
+    ridge = alpha * mean_diagonal
+    precision = solve(gram, vectors, gamma, weight, ridge)
     projection = None if vectors is None else np.float32(weight) * scale[:, None] * (precision @ vectors)
-    return Regression(precision, scale, projection, user_exponent)
+    return Regression(precision, scale, projection, user_exponent, ridge)
 
 
 def _mean_diagonal(gram: np.ndarray) -> float:

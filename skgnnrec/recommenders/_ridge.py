@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_memory as check_cache
 from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import popularity_scale
+from skgnnrec.graph import inverse_power, popularity_scale, rescale
 from skgnnrec.interactions import binarize, has_order
 from skgnnrec.ranking import DenseWeights, Scorer
 from skgnnrec.recommenders._base import BaseRecommender
@@ -236,6 +236,8 @@ class RidgeRecommender(ClosedForm):
 
     def _set_weights(self, found: Regression, following: np.ndarray | None, *, overwrite: bool) -> None:
         """Set the weights of all items, and with vectors the map of histories to embeddings."""
+        self._diagonal_ = found.precision.diagonal().copy()
+        self._ridge_, self._item_scale_ = found.ridge, found.scale
         self.weights_ = found.weights(overwrite=overwrite)
         is_known = known_items(self._item_counts_)
         if following is not None:
@@ -270,6 +272,29 @@ class RidgeRecommender(ClosedForm):
     def _mix(self, shares: sparse.csr_array, own: sparse.csr_array) -> np.ndarray:
         """Return the weights of items that consist of shares of others, (n_items, n_mixed)."""
         return self.weights_ @ shares + own.toarray()
+
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        """Return what the contributions are more than (P G)_ij / (λ P_jj), the part of the interactions.
+
+        P (G + w² K) = I - λ P. With the regression of the next item, the parts cannot be told apart.
+        """
+        content = np.zeros(X.nnz)
+        if self.item_vectors_ is None or self.order_weight:
+            return content
+        scale, popularity = self._item_scale_, popularity_scale(self._item_counts_, self.popularity_exponent)
+        distinct, places = np.unique(columns, return_inverse=True)
+        users = inverse_power(np.diff(self._histories_.indptr), self.user_exponent / 2)
+        scaled = rescale(self._histories_, users, scale)
+        gram = sparse.csc_array(scaled.T @ scaled[:, distinct])
+        for row, (column, place) in enumerate(zip(columns, places, strict=True)):
+            entries = slice(X.indptr[row], X.indptr[row + 1])
+            items, known = X.indices[entries], gram.indices[gram.indptr[place] : gram.indptr[place + 1]]
+            precision = -self.weights_[np.ix_(items, known)] * (scale * self._diagonal_ / popularity)[known]
+            precision = np.where(items[:, None] == known, self._diagonal_[known], precision / scale[items][:, None])
+            taught = precision @ gram.data[gram.indptr[place] : gram.indptr[place + 1]]
+            taught *= scale[items] * popularity[column] / (scale[column] * self._ridge_ * self._diagonal_[column])
+            content[entries] = np.where(items == column, 0, X.data[entries] * (self.weights_[items, column] - taught))
+        return content
 
     def _scorer(self) -> Scorer:
         return DenseWeights(self.weights_)

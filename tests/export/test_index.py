@@ -15,6 +15,7 @@ from skgnnrec import (
     PopularityRecommender,
     RidgeRecommender,
 )
+from skgnnrec.compose import CompressedRecommender
 from skgnnrec.export import to_index
 
 voyager = pytest.importorskip("voyager", reason="the extra export is not installed")
@@ -26,12 +27,14 @@ RECOMMENDERS = {
     "gnn": GNNRecommender(**SMALL),
     "bpr": GNNRecommender(conv="lightgcn", loss="bpr", **SMALL),
     "attention": GNNRecommender(conv="attention", **SMALL),
+    "gnn in int8": CompressedRecommender(GNNRecommender(**SMALL)),
 }
 
 
 @pytest.fixture(params=RECOMMENDERS)
 def rec(request, furnish, X):
-    return furnish(RECOMMENDERS[request.param]).fit(X)
+    rec = RECOMMENDERS[request.param]
+    return (furnish(rec) if "catalog" in rec.get_params() else rec).fit(X)
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])

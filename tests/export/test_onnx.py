@@ -25,7 +25,7 @@ from skgnnrec import (
     PopularityRecommender,
     RidgeRecommender,
 )
-from skgnnrec.compose import BlendedRecommender
+from skgnnrec.compose import BlendedRecommender, CompressedRecommender
 from skgnnrec.datasets import load_online_retail
 from skgnnrec.export import to_onnx
 
@@ -98,12 +98,17 @@ OTHERS = {
         embedding_dim=8, conv="attention", n_layers=2, keep_input=True, max_iter=2, device="cpu"
     ),
     "blend": BlendedRecommender([("ridge", RidgeRecommender()), ("popular", PopularityRecommender())], weights=[3, 1]),
+    "ridge in int8": CompressedRecommender(RidgeRecommender()),
+    "filter in float16": CompressedRecommender(GraphFilterRecommender(), dtype="float16"),
+    "attention in int8": CompressedRecommender(
+        GNNRecommender(embedding_dim=8, conv="attention", n_layers=2, max_iter=2, device="cpu")
+    ),
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_lists_of_other_settings(name, furnish, X, weighted, path, run):
-    rec = OTHERS[name] if name == "blend" else furnish(OTHERS[name])
+    rec = furnish(OTHERS[name]) if "catalog" in OTHERS[name].get_params() else OTHERS[name]
     rec.fit(X)
     to_onnx(rec, path)
     assert_same_lists(run(**padded(weighted), n=[9]), expected(rec, weighted, 9), rec.decision_function(weighted))

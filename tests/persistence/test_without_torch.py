@@ -16,6 +16,7 @@ from skgnnrec import (
     RidgeRecommender,
     save,
 )
+from skgnnrec.compose import CompressedRecommender
 
 WITHOUT = """
 import json, sys
@@ -41,6 +42,7 @@ RECOMMENDERS = {
     "popularity": PopularityRecommender(),
     "ridge": RidgeRecommender(),
     "filter": GraphFilterRecommender(n_components=8),
+    "compressed": CompressedRecommender(GraphFilterRecommender(n_components=8), rank=16),
     "gnn": GNNRecommender(embedding_dim=8, conv="lightgcn", max_iter=2, device="cpu"),
 }
 

@@ -13,6 +13,9 @@ from skgnnrec.ranking import (
     Constant,
     DenseWeights,
     LowRank,
+    Mixture,
+    PopularityTerm,
+    Quantized,
     SideBySide,
     SparseWeights,
     Standardized,
@@ -36,6 +39,8 @@ def factors(seed=1, scale=1.0):
 
 WEIGHTS, OTHER_WEIGHTS = normal(N_ITEMS, N_COLUMNS, seed=2), normal(N_ITEMS, N_COLUMNS, seed=8)
 SPARSE = np.where(np.abs(OTHER_WEIGHTS) > 1, OTHER_WEIGHTS, 0)
+SHARE, COUNTS = np.abs(normal(N_ITEMS, seed=5)).astype(np.float64), np.arange(N_ITEMS)
+MIXED = np.where(np.abs(normal(N_COLUMNS, N_COLUMNS, seed=9)) > 1, normal(N_COLUMNS, N_COLUMNS, seed=10), 0)
 PROJECTION, OTHER_PROJECTION = normal(N_ITEMS, DIM), normal(N_ITEMS, DIM, seed=3)
 FACTORS, OTHER_FACTORS = factors(), factors(seed=4)
 FIRST, SECOND = np.array([3, 0, 16, 7, 9]), np.setdiff1d(np.arange(N_COLUMNS), [3, 0, 16, 7, 9])
@@ -71,6 +76,11 @@ def standardized(scores, reference):
     return np.where(varies, (scores - reference.mean(axis=1, keepdims=True)) / np.where(varies, deviation, 1), 0)
 
 
+def popularity_term(X):
+    evidence = X @ COUNTS / np.maximum(X.max(axis=1), 1e-9)
+    return (X @ SHARE * (10 / (10 + evidence)) ** 2)[:, None] * WEIGHTS[5]
+
+
 def with_fallback(scores, X, fallback):
     return np.where(X.any(axis=1, keepdims=True), scores, fallback)
 
@@ -85,6 +95,9 @@ def side_by_side(X):
 CONSTANT, DENSE, LOW_RANK = Constant(WEIGHTS[0]), DenseWeights(WEIGHTS), LowRank(PROJECTION, FACTORS)
 SPARSE_WEIGHTS, COSINE = SparseWeights(sparse.csr_array(SPARSE)), UserFactors(PROJECTION, FACTORS, is_cosine=True)
 OTHER_LOW_RANK = LowRank(OTHER_PROJECTION, OTHER_FACTORS)
+INT8_WEIGHTS, HALF_WEIGHTS = Quantized.of(WEIGHTS, "int8"), Quantized.of(WEIGHTS, "float16")
+INT8_FACTORS, HALF_FACTORS = Quantized.of(FACTORS, "int8"), Quantized.of(FACTORS, "float16")
+INT8_PROJECTION = Quantized.of(PROJECTION, "int8")
 SCORERS = {
     "constant": (CONSTANT, lambda X: np.tile(WEIGHTS[0], (len(X), 1))),
     "dense": (DENSE, lambda X: X @ WEIGHTS),
@@ -111,6 +124,22 @@ SCORERS = {
         Standardized(LOW_RANK, DENSE, 0.5),
         lambda X: 0.5 * standardized(X @ WEIGHTS, low_rank(X)),
     ),
+    "popularity": (PopularityTerm(SHARE, COUNTS, WEIGHTS[5], 10.0), popularity_term),
+    "dense in int8": (DenseWeights(INT8_WEIGHTS), lambda X: X @ np.asarray(INT8_WEIGHTS)),
+    "dense in float16": (DenseWeights(HALF_WEIGHTS), lambda X: X @ np.asarray(HALF_WEIGHTS)),
+    "low rank in int8": (
+        LowRank(INT8_PROJECTION, INT8_FACTORS),
+        lambda X: X @ np.asarray(INT8_PROJECTION) @ np.asarray(INT8_FACTORS).T,
+    ),
+    "cosine in float16": (
+        UserFactors(PROJECTION, HALF_FACTORS, is_cosine=True),
+        lambda X: cosine(X) @ np.linalg.pinv(FACTORS.T) @ np.asarray(HALF_FACTORS).T,
+    ),
+    "mixture": (Mixture(DENSE, sparse.csr_array(MIXED)), lambda X: X @ WEIGHTS @ MIXED.T),
+    "mixture of a sum": (
+        Mixture(Sum((CONSTANT, LOW_RANK)), sparse.csr_array(MIXED)),
+        lambda X: (WEIGHTS[0] + low_rank(X)) @ MIXED.T,
+    ),
     "side by side": (
         SideBySide(
             (
@@ -122,6 +151,7 @@ SCORERS = {
     ),
 }
 WITH_ROUGH = ["low rank", "dot", "cosine", "sum", "sum of products", "sum of three", "fallback", "recency of a product"]
+WITH_ROUGH += ["low rank in int8", "cosine in float16"]
 
 
 @pytest.fixture(params=SCORERS)

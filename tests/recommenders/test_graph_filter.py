@@ -4,12 +4,14 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import spearmanr
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog
 
 SETTINGS = {
     "alpha": 0.2,
     "low_pass_weight": 0.6,
+    "popularity_weight": 3.0,
     "popularity_exponent": 0.3,
     "degree_exponent": 0.4,
     "sharpness": 1.0,
@@ -87,10 +89,18 @@ def filter_matrix(X, F, **settings):
     return W + settings["content_weight"] * mean_row_sum * S / np.sqrt(np.outer(d, d))
 
 
+def popularity_part(x, X, popularity_weight, popularity_exponent, **_):
+    counts = X.sum(axis=0)
+    q, scale = np.sqrt(counts / counts.sum()), np.maximum(counts, 1) ** popularity_exponent
+    evidence = x @ counts / x.max(axis=1)
+    return (popularity_weight * (50 / (50 + evidence)) ** 2 * (x @ (q / scale)))[:, None] * (q * scale)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {},
+        {"popularity_weight": 0.0},
         {"low_pass_weight": 0.0},
         {"content_weight": 0.0},
         {"low_pass_weight": 0.0, "content_weight": 0.0},
@@ -105,11 +115,26 @@ def test_scores_are_the_formula(dense, vectors, changed):
     scores = rec.decision_function(dense)
     assert scores.dtype == np.float32
     is_warm = dense.any(axis=0) | (settings["content_weight"] == 0)  # others follow the rule for new items
-    assert_allclose(scores[:, is_warm], (dense @ W)[:, is_warm], rtol=1e-4, atol=1e-4)
+    expected = dense @ W + popularity_part(dense, dense, **settings)
+    assert_allclose(scores[:, is_warm], expected[:, is_warm], rtol=1e-4, atol=1e-4)
+
+
+def test_popularity_counts_for_histories_of_few_users(dense):
+    """A rare item says little; with it, popular items come first."""
+    X = np.vstack([dense, np.zeros((2, 25))])
+    X[60, [4, 3]] = 1  # item 4 has this user alone
+    rec = GraphFilterRecommender().fit(X)
+    rare, others = np.eye(25)[[4]], np.setdiff1d(np.arange(25), [3, 4])
+    assert rec.similar_items([4], 1)[0] == 3
+    popularity = X.sum(axis=0)[others]
+    assert spearmanr(rec.decision_function(rare)[0, others], popularity).statistic > 0.9
+    assert spearmanr(rec.decision_function(dense[[0]])[0, others], popularity).statistic < 0.9
+    weighted = 1e6 * rare
+    assert_array_equal(rec.predict(weighted), rec.predict(rare))
 
 
 def test_the_spectral_part_is_a_product_of_embeddings(dense, vectors):
-    rec = GraphFilterRecommender(catalog=ItemCatalog(vectors), **SETTINGS).fit(dense)
+    rec = GraphFilterRecommender(catalog=ItemCatalog(vectors), **SETTINGS | {"popularity_weight": 0}).fit(dense)
     expected = rec.decision_function(dense) - dense @ rec.graph_.toarray()
     assert_allclose(rec.transform(dense) @ rec.item_embedding_.T, expected, atol=1e-4)
 
@@ -155,7 +180,7 @@ def test_the_response_is_that_of_a_ridge_regression(dense):
 
 
 def test_without_singular_vectors_the_scores_are_those_of_the_cooccurrences(dense):
-    rec = GraphFilterRecommender(n_components=0, popularity_exponent=0.3, sharpness=0.6).fit(dense)
+    rec = GraphFilterRecommender(n_components=0, popularity_exponent=0.3, sharpness=0.6, popularity_weight=0).fit(dense)
     N = normalized(dense, 0.5)
     popularity = np.maximum(dense.sum(axis=0), 1) ** 0.3
     expected = dense @ ((N.T @ N) ** 0.6 * popularity / popularity[:, None])

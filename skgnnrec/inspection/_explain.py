@@ -1,0 +1,319 @@
+"""Explanations: how much each item of a history, its content and a query contribute to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from skgnnrec._constraints import Interval
+from skgnnrec.interactions import Vocabulary, as_ids, first_few, row_of_each
+from skgnnrec.ranking import Scorer, fitted_recommender, rank_in_blocks
+from skgnnrec.recommenders import BaseRecommender, LogRecommender
+
+__all__ = ["explain", "reasons"]
+
+QUERY_WEIGHT = 0.7
+COLUMNS = ["user", "item", "source", "kind", "contribution"]
+
+
+def explain(
+    recommender: Any,
+    X: Any,
+    items: Any = None,
+    *,
+    method: str = "additive",
+    query: Any = None,
+    query_weight: float = QUERY_WEIGHT,
+) -> pd.DataFrame:
+    r"""Explain recommendations by the items of the histories.
+
+    The score of an item is a sum over the items of the history,
+
+    .. math:: s_j(x) = b_j(x) + \sum_i x_i W_{ij},
+
+    and an explanation lists its terms. With item vectors, the weight :math:`W_{ij}` has two parts: the one that
+    interactions have taught, and the one that content has taught. A filter adds up both. In a ridge regression with the
+    Gram matrix G, the kernel w² K and P = (G + w² K + λ I)⁻¹, the off-diagonal elements of -λ P are those of P G, the
+    part of the interactions, plus those of w² P K, the part of the content. The contributions of items without
+    interactions are those of their content.
+
+    Parameters
+    ----------
+    recommender : BaseRecommender or LogRecommender
+        A fitted recommender. Fitted searches and pipelines are accepted.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), or list of ids
+        The histories; for a `LogRecommender` the ids of users.
+    items : array-like of shape (n_users, n_explained), default=None
+        The items to explain for each user, as `recommend` returns them. None explains the items that are recommended.
+    method : {"additive", "counterfactual"}, default="additive"
+        "additive" lists the terms of the score. Together they are the score. "counterfactual" lists the difference of
+        the score and the score without the item of the history. These differences exist for all recommenders, and are
+        no terms of a sum.
+    query : str or list of str, default=None
+        The query of each user, as in `recommend`.
+    query_weight : float, default=0.7
+        The weight of the query, as in `recommend`.
+
+    Returns
+    -------
+    explanation : DataFrame
+        One row for each contribution, with the columns
+
+        - ``user``: the id of the user, or the row of X;
+        - ``item``: the explained item;
+        - ``source``: the item of the history, None for other sources;
+        - ``kind``: "interactions", "content", "query", or "baseline" for what does not depend on single items:
+          popularity, and constants of standardised scores;
+        - ``contribution``: the contribution to the score.
+
+        Rows are sorted by user, by the place of the item in the list, and by contribution, the largest first.
+        Contributions of zero are left out.
+
+    See Also
+    --------
+    reasons : Puts explanations into words.
+
+    Notes
+    -----
+    The parts of interactions and content are not told apart in `GNNRecommender`, nor in a `RidgeRecommender` with
+    ``order_weight > 0``. Their contributions have the kind "interactions".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from skgnnrec import ItemCatalog, RidgeRecommender
+    >>> from skgnnrec.inspection import explain
+    >>> catalog = ItemCatalog(["red mug", "blue mug", "tea pot", "tea spoon", "garden chair", "garden lamp"])
+    >>> X = np.array([[1, 1, 0, 0, 0, 0], [1, 0, 1, 1, 0, 0], [0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 1]])
+    >>> rec = RidgeRecommender(catalog=catalog, item_encoder=TfidfVectorizer(), n_recommendations=1).fit(X)
+    >>> explanation = explain(rec, [[0, 0, 1, 0, 0, 0]])
+    >>> explanation.round(3)
+       user  item source          kind  contribution
+    0     0     3      2  interactions         0.054
+    1     0     3      2       content         0.024
+    >>> rec.recommend([[0, 0, 1, 0, 0, 0]])[1].round(3)
+    array([[0.078]], dtype=float32)
+    """
+    _check_options(method=method, query_weight=query_weight)
+    fitted, X = fitted_recommender(recommender, X)
+    task = _read(fitted, X, items, query, query_weight)
+    terms = _additive if method == "additive" else _counterfactual
+    parts = [terms(task, place) for place in range(task.columns.shape[1])]
+    found = pd.concat(parts, ignore_index=True)
+    found = found[found["contribution"] != 0]
+    order = np.lexsort((-found["contribution"], found["place"], found["row"]))
+    found = found.iloc[order].reset_index(drop=True)
+    sources = np.full(len(found), None, dtype=object)
+    is_item = found["entry"].to_numpy() >= 0
+    sources[is_item] = task.items[found["entry"].to_numpy()[is_item]]
+    return pd.DataFrame(
+        {
+            "user": task.users[found["row"]],
+            "item": task.items[task.columns[found["row"], found["place"]]],
+            "source": pd.Series(sources, dtype=object),
+            "kind": found["kind"],
+            "contribution": found["contribution"],
+        },
+        columns=COLUMNS,
+    )
+
+
+@validate_params(
+    {
+        "method": [StrOptions({"additive", "counterfactual"})],
+        "query_weight": [Interval(Real, -1, 1, closed="both")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def _check_options(*, method: str, query_weight: float) -> None:
+    """Refuse other options."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is to be explained, by position."""
+
+    recommender: BaseRecommender
+    scorer: Scorer
+    X: sparse.csr_array  # the histories, with columns of queries after those of the items
+    columns: np.ndarray  # of the explained items, (n_users, n_explained), -1 for padding
+    users: np.ndarray  # ids
+    items: np.ndarray  # ids
+
+
+def _read(fitted: Any, X: Any, items: Any, query: Any, query_weight: float) -> _Task:
+    if isinstance(fitted, LogRecommender):
+        inner, vocabulary = fitted.recommender_, fitted._items_
+        users = as_ids(X, "X")
+        histories = fitted._histories(fitted._users_.positions(users, "X"))
+    else:
+        inner, histories, vocabulary = fitted, fitted._check_histories(X), fitted._vocabulary_
+        users = X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(histories.shape[0])
+    labels = np.arange(inner.n_features_in_) if vocabulary is None else vocabulary.ids
+    scorer: Scorer = inner._scorer_
+    steered = histories
+    if query is not None:
+        scorer, steered = inner._steered(histories, scorer, np.arange(scorer.n_columns), None, query, query_weight)
+    if items is None:
+        columns, _ = rank_in_blocks(scorer, steered, int(inner.n_recommendations), histories)
+    else:
+        columns = _positions(items, vocabulary, len(labels), len(users))
+    return _Task(inner, scorer, steered, columns, users, labels)
+
+
+def _positions(items: Any, vocabulary: Vocabulary | None, n_items: int, n_users: int) -> np.ndarray:
+    """Return the columns of lists of items, -1 for padding."""
+    try:
+        given = np.asarray(items)
+    except ValueError:  # rows of different lengths
+        given = np.empty(0)
+    if given.ndim != 2 or given.shape[0] != n_users:
+        raise ValueError(
+            f"items must have one row of items for each of {n_users} users of X, as recommend returns them; got a "
+            f"{type(items).__name__} of the shape {given.shape}."
+        )
+    flat, own = given.ravel(), Vocabulary(np.arange(n_items)) if vocabulary is None else vocabulary
+    is_padding = np.array([item is None or item is np.ma.masked or item == -1 for item in flat.tolist()], dtype=bool)
+    columns = np.where(is_padding, -1, own.positions(flat, missing_ok=True))
+    unknown = flat[(columns < 0) & ~is_padding]
+    if len(unknown):
+        raise ValueError(f"items holds {len(unknown)} items that were not in the fit: {first_few(unknown)}.")
+    return columns.reshape(given.shape)
+
+
+def _additive(task: _Task, place: int) -> pd.DataFrame:
+    """Return the terms of the scores of one place of the lists."""
+    columns = np.maximum(task.columns[:, place], 0)
+    n_items = task.recommender.n_features_in_
+    parts = task.scorer.contributions(task.X, columns)
+    rows, is_item = row_of_each(parts), parts.indices < n_items
+    content = np.zeros(parts.nnz)
+    content[is_item] = _share_of_content(task.recommender, task.X[:, :n_items], columns)
+    content *= parts.data
+    own = np.where(is_item, parts.indices, -1)
+    baseline = task.scorer.baseline(task.X, columns)
+    kinds = np.where(is_item, "interactions", "query").astype(object)
+    everyone = np.arange(len(columns))
+    frame = pd.DataFrame(
+        {
+            "row": np.concatenate([rows, rows, everyone]),
+            "place": place,
+            "entry": np.concatenate([own, own, np.full(len(columns), -1)]),
+            "kind": np.concatenate([kinds, np.full(len(rows), "content"), np.full(len(columns), "baseline")]),
+            "contribution": np.concatenate([parts.data - content, content, baseline]),
+        }
+    )
+    return frame[task.columns[frame["row"], place] >= 0]
+
+
+def _share_of_content(recommender: BaseRecommender, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+    """Return the share of the contributions that content makes, for each entry of X."""
+    total = recommender._scorer_.contributions(X, columns).data
+    content = recommender._content_contributions(recommender._weigh(X), columns)
+    if recommender.item_vectors_ is not None:
+        is_cold = (recommender._item_counts_[columns] == 0)[row_of_each(X)]
+        content = np.where(is_cold, total, content)
+    return np.divide(content, total, out=np.zeros(X.nnz), where=total != 0)
+
+
+def _counterfactual(task: _Task, place: int) -> pd.DataFrame:
+    """Return the differences that single entries of the histories make to the scores of one place of the lists."""
+    X, n_items = task.X, task.recommender.n_features_in_
+    frames = []
+    for row in np.flatnonzero(task.columns[:, place] >= 0):
+        scorer = task.scorer.take(task.columns[row, place : place + 1])
+        entries = slice(X.indptr[row], X.indptr[row + 1])
+        columns, n = X.indices[entries], X.indptr[row + 1] - X.indptr[row]
+        others = np.nonzero(~np.eye(n, dtype=bool))
+        without = sparse.csr_array((X.data[entries][others[1]], (others[0], columns[others[1]])), (n, X.shape[1]))
+        difference = scorer.scores(X[[row]])[0, 0].astype(np.float64) - scorer.scores(without)[:, 0]
+        is_item = columns < n_items
+        frames.append(
+            pd.DataFrame(
+                {
+                    "row": row,
+                    "place": place,
+                    "entry": np.where(is_item, columns, -1),
+                    "kind": np.where(is_item, "counterfactual", "query").astype(object),
+                    "contribution": difference,
+                }
+            )
+        )
+    empty = pd.DataFrame({name: [] for name in ("row", "place", "entry", "kind", "contribution")}, dtype=np.int64)
+    return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None, n_reasons: int = 2) -> pd.Series:
+    """Put the largest positive contributions of explanations into words.
+
+    Parameters
+    ----------
+    explanation : DataFrame
+        The result of `explain`.
+    names : mapping or Series, default=None
+        The names of items by id. Without them, ids are the names.
+    n_reasons : int, default=2
+        Items of the history that are named for each recommended item, at most.
+
+    Returns
+    -------
+    sentences : Series
+        A sentence for each user and recommended item, indexed by both.
+
+    Raises
+    ------
+    ValueError
+        If `explanation` lacks a column of the result of `explain`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgnnrec import RidgeRecommender
+    >>> from skgnnrec.inspection import explain, reasons
+    >>> rec = RidgeRecommender(n_recommendations=1).fit(np.kron(np.eye(2), np.ones((3, 3))))
+    >>> reasons(explain(rec, [[1, 1, 0, 0, 0, 0]]), names=dict(enumerate(["mug", "pot", "tea", "saw", "nail", "bolt"])))
+    user  item
+    0     2       Because of mug and pot.
+    dtype: object
+    """
+    missing = [name for name in COLUMNS if name not in getattr(explanation, "columns", ())]
+    if missing:
+        raise ValueError(
+            f"explanation must be the result of explain, which has the columns {COLUMNS}; "
+            f"got a {type(explanation).__name__} without {missing}."
+        )
+    _check_number(n_reasons=n_reasons)
+    if not isinstance(names, Mapping | pd.Series | None):
+        raise TypeError(f"names must be a mapping or a Series from ids to names; got a {type(names).__name__}.")
+    given = {} if names is None else dict(names)
+
+    def sentence(rows: pd.DataFrame) -> str:
+        helpful = rows[rows["contribution"] > 0]
+        by_item = helpful[helpful["source"].notna()].groupby(["source", "kind"], sort=False)["contribution"].sum()
+        best = by_item.sort_values(ascending=False, kind="stable").head(n_reasons).index
+        taught = [str(given.get(source, source)) for source, kind in best if kind != "content"]
+        close = [str(given.get(source, source)) for source, kind in best if kind == "content"]
+        by_kind = helpful.groupby(helpful["kind"] == "baseline")["contribution"].sum()
+        is_popular = by_kind.get(True, 0.0) > by_kind.get(False, 0.0)
+        parts = ["because it is popular"] if is_popular else []
+        parts += [f"because of {' and '.join(taught)}"] if taught else []
+        parts += [f"because its description is close to that of {' and '.join(close)}"] if close else []
+        parts += ["because it fits the query"] if (helpful["kind"] == "query").any() else []
+        text = ", and ".join(parts) or "because it is popular"
+        return f"{text[0].upper()}{text[1:]}."
+
+    groups = explanation.groupby(["user", "item"], sort=False)
+    return pd.Series({key: sentence(rows) for key, rows in groups}, dtype=object).rename_axis(["user", "item"])
+
+
+@validate_params({"n_reasons": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
+def _check_number(*, n_reasons: int) -> None:
+    """Refuse other numbers."""
