@@ -196,6 +196,7 @@ def reranking(results: dict) -> plt.Figure:
                     place = (row[aim], row["ndcg@10"])
                     axes.annotate(row["strength"], place, (3, 3), textcoords="offset points", fontsize=6, color=color)
             axes.plot(first[aim], first["ndcg@10"], "k*", ms=9, label="recommender alone")
+            axes.margins(x=0.08)
             axes.set_xlabel(label)
             axes.set_ylabel(f"{TITLES[task]}, NDCG@10" if column == 0 else "")
             axes.grid(alpha=0.3)

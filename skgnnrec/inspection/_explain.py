@@ -14,12 +14,11 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skgnnrec._constraints import Interval
 from skgnnrec.interactions import Vocabulary, as_ids, first_few, row_of_each
-from skgnnrec.ranking import Scorer, fitted_recommender, rank_in_blocks
+from skgnnrec.ranking import QUERY_WEIGHT, Scorer, fitted_recommender, rank_in_blocks
 from skgnnrec.recommenders import BaseRecommender, LogRecommender
 
 __all__ = ["explain", "reasons"]
 
-QUERY_WEIGHT = 0.7
 COLUMNS = ["user", "item", "source", "kind", "contribution"]
 
 

@@ -30,11 +30,12 @@ from skgnnrec.ranking._scorers import (
     WithFallback,
 )
 from skgnnrec.ranking._standardized import Standardized, standardize
-from skgnnrec.ranking._steered import Steered
+from skgnnrec.ranking._steered import QUERY_WEIGHT, Steered
 from skgnnrec.ranking._top_k import top_k
 
 __all__ = [
     "BLOCK_BYTES",
+    "QUERY_WEIGHT",
     "ByRecency",
     "Compression",
     "Constant",

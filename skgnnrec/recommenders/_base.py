@@ -35,6 +35,7 @@ from skgnnrec.interactions import (
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import (
+    QUERY_WEIGHT,
     ByRecency,
     LowRank,
     Ranker,
@@ -54,7 +55,6 @@ __all__ = ["BaseRecommender"]
 
 SCORE_TEST_SIZE = 0.2  # of each row, hidden by score(X): fixed, with its seed, so that all candidates see one split
 SCORE_SEED = 0
-QUERY_WEIGHT = 0.7  # the best of five on the validation part of Online Retail
 
 
 class BaseRecommender(

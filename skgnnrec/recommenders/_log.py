@@ -34,8 +34,9 @@ from skgnnrec.interactions import (
     weigh,
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
+from skgnnrec.ranking import QUERY_WEIGHT
 from skgnnrec.recommenders._arguments import as_list, refuse_catalog, warn_of_ratings
-from skgnnrec.recommenders._base import QUERY_WEIGHT, SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
+from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
 from skgnnrec.recommenders._histories import baskets_of, check_users, drop_unknown_items, matrix_of_baskets
 from skgnnrec.recommenders._log_updates import LogUpdates
 from skgnnrec.recommenders._pairs import score_pairs

@@ -42,6 +42,8 @@ class Limits:
         The number of candidates.
     max_recommendations : int, default=1000
         The length of a list of recommendations or of similar items.
+    max_query : int, default=500
+        The number of characters of a query.
     max_batch : int, default=100
         The number of lists in a request.
     max_interactions : int, default=1000
@@ -61,6 +63,7 @@ class Limits:
     max_history: int = 1000
     max_candidates: int = 10_000
     max_recommendations: int = 1000
+    max_query: int = 500
     max_batch: int = 100
     max_interactions: int = 1000
 

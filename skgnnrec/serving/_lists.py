@@ -23,13 +23,24 @@ async def list_for(served: Served, request: Any, threads: Executor) -> dict[str,
     candidates = None if request.candidates is None else _candidates(served, request.candidates)
     if not len(columns) and _is_skipped(served, request):
         return answer
-    if candidates is None and request.exclude_seen:
+    run, steering = asyncio.get_running_loop().run_in_executor, (request.query, request.query_weight)
+    if candidates is None and request.exclude_seen and request.query is None:
         found, scores = await served.rank(columns, weights, request.n)
     else:
-        found, scores = await asyncio.get_running_loop().run_in_executor(
-            threads, served.recommend, (columns, weights), request.n, candidates, request.exclude_seen
-        )
-    return {**answer, "items": _scored(served, found, scores, request.texts)}
+        arguments = (columns, weights), request.n, candidates, request.exclude_seen, *steering
+        try:
+            found, scores = await run(threads, served.recommend, *arguments)
+        except ValueError as error:
+            if request.query is None:
+                raise
+            raise HTTPException(422, str(error)) from error  # the recommender reads no texts
+    items = _scored(served, found, scores, request.texts)
+    if request.reasons:
+        for item, reason in zip(
+            items, await run(threads, served.reasons, (columns, weights), found[: len(items)], *steering), strict=True
+        ):
+            item["reason"] = reason
+    return {**answer, "items": items}
 
 
 async def similar_lists(served: Served, items: list[Any], n: int, texts: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
+from skgnnrec.ranking import QUERY_WEIGHT
 from skgnnrec.serving._limits import Limits
 
 __all__ = [
@@ -54,6 +55,7 @@ class ScoredItem(BaseModel):
     item: Id
     score: float
     text: str | None = Field(None, description="With texts=true: the text of the item in the catalog, or its id.")
+    reason: str | None = Field(None, description="With reasons=true: why the item is recommended, in words.")
 
 
 class ItemList(BaseModel):
@@ -194,6 +196,11 @@ def _list_request(limits: Limits, has_users: bool, Weighted: Any, Length: Any) -
         n: Length = Field(10, description="The length of the list.")
         exclude_seen: StrictBool = Field(True, description="Whether to leave out items of the history.")
         texts: StrictBool = Field(False, description="Whether the answer has the texts of the items.")
+        reasons: StrictBool = Field(False, description="Whether the answer has a reason for each item.")
+        query: Annotated[StrictStr, Field(min_length=1, max_length=limits.max_query)] | None = Field(
+            None, description="A sentence that steers the list; the recommender needs an encoder of texts."
+        )
+        query_weight: Annotated[float, Field(ge=-1, le=1)] = Field(QUERY_WEIGHT, description="The share of the query.")
 
         @model_validator(mode="after")
         def check_history(self) -> Self:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.inspection import explain, reasons
 from skgnnrec.interactions import Vocabulary
 from skgnnrec.recommenders import BaseRecommender, LogRecommender, MicroBatcher
 
@@ -91,22 +92,41 @@ class Served:
                 raise ValueError(f"user must be of type {expected}, as in the fit; got {each['user']!r}.")
 
     def recommend(
-        self, history: History, n: int, candidates: np.ndarray | None, exclude_seen: bool
+        self,
+        history: History,
+        n: int,
+        candidates: np.ndarray | None,
+        exclude_seen: bool,
+        query: str | None,
+        query_weight: float,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the best of some candidates, or also of the items of the history, as positions."""
-        columns, weights = history
-        values = np.ones(len(columns), dtype=np.float32) if weights is None else weights
-        X = sparse.csr_array((values, columns, [0, len(columns)]), shape=(1, len(self.ids)))
+        """Return the best of some candidates, also of the items of the history, or by a query; as positions."""
         has_ids = self.inner.item_ids_ is not None
-        if candidates is not None and has_ids:
-            found, scores = self.inner.recommend(
-                X, n, candidates=self.items.names(candidates), exclude_seen=exclude_seen
-            )
-        else:
-            found, scores = self.inner.recommend(X, n, candidates=candidates, exclude_seen=exclude_seen)
+        names = self.items.names(candidates) if candidates is not None and has_ids else candidates
+        found, scores = self.inner.recommend(
+            self._matrix(history),
+            n,
+            candidates=names,
+            query=query,
+            query_weight=query_weight,
+            exclude_seen=exclude_seen,
+        )
         kept = np.isfinite(scores[0])
         positions = self.items.positions(found[0][kept]) if has_ids else found[0][kept]
         return positions, scores[0][kept]
+
+    def reasons(self, history: History, positions: np.ndarray, query: str | None, query_weight: float) -> list[str]:
+        """Return a sentence for each item of a list."""
+        items = positions if self.inner.item_ids_ is None else self.items.names(positions)
+        explanation = explain(self.inner, self._matrix(history), [list(items)], query=query, query_weight=query_weight)
+        named = {item: self.texts[place] for item, place in zip(self.items.ids[history[0]], history[0], strict=True)}
+        sentences = reasons(explanation, named).to_dict() if len(explanation) else {}
+        return [sentences.get((0, item), "Because it is popular.") for item in items]
+
+    def _matrix(self, history: History) -> sparse.csr_array:
+        columns, weights = history
+        values = np.ones(len(columns), dtype=np.float32) if weights is None else weights
+        return sparse.csr_array((values, columns, [0, len(columns)]), shape=(1, len(self.ids)))
 
 
 def _item_vocabulary(recommender: Any) -> Vocabulary:

@@ -4,6 +4,7 @@ import concurrent.futures
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skgnnrec import LogRecommender, PopularityRecommender, RidgeRecommender
 
@@ -52,6 +53,25 @@ def test_weights_count(serve):
     client = serve(rec)
     answer = client.post("/recommendations", json={"history": [3, 0], "weights": [0.5, 2], "n": 3}).json()
     same(answer, *rec.recommend([[2, 0, 0, 0.5, 0, 0]], 3))
+
+
+def test_a_query_steers_and_reasons_are_given(serve, log, catalog):
+    model = RidgeRecommender(catalog=catalog, item_encoder=TfidfVectorizer())
+    rec = LogRecommender(model, user="user", item="item").fit(log)
+    client = serve(rec)
+    user = rec.user_ids_[0]
+    request = {"user": user, "n": 3, "query": "green bowl", "query_weight": 0.9, "reasons": True}
+    answer = client.post("/recommendations", json=request).json()
+    same(answer, *rec.recommend([user], 3, query="green bowl", query_weight=0.9))
+    assert all("because it fits the query" in item["reason"].lower() for item in answer["items"])
+    empty = client.post("/recommendations", json={"history": [], "n": 2, "reasons": True}).json()
+    assert [item["reason"] for item in empty["items"]] == ["Because it is popular."] * 2
+    one = client.post("/recommendations", json={"history": ["sku 4"], "n": 2, "reasons": True}).json()
+    assert all("red tray small" in item["reason"] for item in one["items"])
+    no_text = serve(LogRecommender(RidgeRecommender(), user="user", item="item").fit(log))
+    refused = no_text.post("/recommendations", json={"history": [], "query": "bowl"})
+    assert refused.status_code == 422
+    assert "query requires item vectors" in refused.json()["detail"]
 
 
 def test_a_batch_has_a_list_for_each_request(serve, fitted):
