@@ -312,6 +312,15 @@ def calls_of_experiments():
     )
 
 
+def calls_of_explanations():
+    """Yield the name, the call and the kinds of input of queries and explanations."""
+    lists = st.none() | rankings()
+    yield "explain", lambda X, items: inspection.explain(fitted("ridge"), X, items), [matrices(), lists]
+    yield "explain content", lambda X: inspection.explain(fitted("content"), X), [matrices()]
+    yield "reasons", inspection.reasons, [logs]
+    yield "query", lambda query: fitted("content").recommend(X, query=query), [item_data | numbers]
+
+
 def calls_of_displays():
     """Yield the name, the call and the kinds of input of each display."""
     for name in ("LongTailDisplay", "MetricOverKDisplay", "SegmentDisplay"):
@@ -335,6 +344,7 @@ CALLS = {
         calls_of_model_selection(),
         calls_of_metrics(),
         calls_of_experiments(),
+        calls_of_explanations(),
     )
     for name, call, inputs in calls
 }
