@@ -96,6 +96,12 @@ COMPRESSION = {
     "gowalla": "Compressed recommenders: Gowalla",
     "text": "Graph of ONNX of the text embedder, with dynamic quantisation",
 }
+QUERIES = {
+    "queries": "Queries of half of the words of a wanted item: NDCG@10 by the weight of the query",
+    "explanations": "Share of the score of the best item without its reasons (deletion), or with them alone (insertion)",
+}
+EXPORT = {"online_retail": "Exported graphs: Online Retail", "beauty": "Exported graphs: Amazon Beauty"}
+EXPORT |= {"gowalla": "Exported graphs: Gowalla", "index": "Indexes of nearest items"}
 RERANKING = {
     "online_retail": "Re-rankers: Online Retail, ridge + text",
     "online_retail, time": "Re-rankers: time with 1,000 candidates, Online Retail",
@@ -199,6 +205,14 @@ def training(measured: dict) -> list[str]:
     return [*lines[:2], "", "![recall over seconds of training](training.png)", *lines[2:]]
 
 
+def exported(measured: dict) -> dict:
+    """Return the results of export.py as tables."""
+    rows = measured.get("rows", {})
+    return {
+        name: {"rows": part, "machine": measured["machine"]} for name, part in rows.items() if isinstance(part, list)
+    }
+
+
 def reranking(measured: dict) -> list[str]:
     """Return the plot and the tables of reranking.py."""
     lines = tables(measured, RERANKING)
@@ -219,6 +233,7 @@ def details(results: dict) -> str:
     parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
     parts += tables(stored("updates"), UPDATES) + tables(stored("tried"), TRIED)
+    parts += tables(stored("queries"), QUERIES) + tables(exported(stored("export")), EXPORT)
     parts += tables(stored("compression"), COMPRESSION) + reranking(stored("reranking"))
     parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
     return "\n".join(parts)

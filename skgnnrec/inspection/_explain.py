@@ -57,7 +57,7 @@ def explain(
         no terms of a sum.
     query : str or list of str, default=None
         The query of each user, as in `recommend`.
-    query_weight : float, default=0.7
+    query_weight : float, default=0.8
         The weight of the query, as in `recommend`.
 
     Returns

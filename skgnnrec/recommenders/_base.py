@@ -207,7 +207,7 @@ class BaseRecommender(
         query : str, array-like of shape (n_dimensions,), or list with one of them or None per user, default=None
             What the user is looking for: a sentence, which `item_encoder` turns into a vector, or a vector in the space
             of the item vectors before they are centred. Users without history receive the results of a search.
-        query_weight : float, default=0.7
+        query_weight : float, default=0.8
             The weight w of the query, between -1 and 1. The scores are (1 - abs(w)) times those of the history plus w
             times the cosines with the query, both minus their mean and divided by their standard deviation over the
             items of the fit. With 1 the result is that of a search; below 0, items close to the query are moved down.

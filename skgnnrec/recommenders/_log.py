@@ -253,7 +253,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         query : str, array-like of shape (n_dimensions,), or list with one of them or None per user, default=None
             What the user is looking for, as in the `recommend` of the recommender. With "popular", users without
             history receive the results of a search.
-        query_weight : float, default=0.7
+        query_weight : float, default=0.8
             The weight of the query, between -1 and 1.
         exclude_seen : bool, default=True
             Whether to leave out items of the user's history.
