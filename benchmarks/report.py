@@ -98,7 +98,7 @@ COMPRESSION = {
 }
 QUERIES = {
     "queries": "Queries of half of the words of a wanted item: NDCG@10 by the weight of the query",
-    "explanations": "Share of the score of the best item without its reasons (deletion), or with them alone (insertion)",
+    "explanations": "Share of the score of the best item without its reasons (deletion), or with them (insertion)",
 }
 EXPORT = {"online_retail": "Exported graphs: Online Retail", "beauty": "Exported graphs: Amazon Beauty"}
 EXPORT |= {"gowalla": "Exported graphs: Gowalla", "index": "Indexes of nearest items"}

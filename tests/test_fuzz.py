@@ -329,6 +329,7 @@ def calls_of_displays():
         yield f"{name} log", lambda X, display=display: display.from_estimator(fitted("log"), X), [logs]
         yield f"{name} lists", display.from_predictions, [held_out | numbers, rankings()]
     yield "SpectralResponseDisplay", inspection.SpectralResponseDisplay.from_predictions, [numbers, numbers]
+    yield "ExplanationDisplay", inspection.ExplanationDisplay.from_predictions, [logs]
     embed = inspection.EmbeddingMapDisplay.from_predictions
     yield "EmbeddingMapDisplay", lambda v, g: embed(v, method="pca", groups=g), [item_data, st.none() | ids_of_items]
     accuracy = inspection.AccuracyOverTimeDisplay.from_predictions

@@ -221,6 +221,14 @@ LISTS_OF_DISPLAYS |= {"singular_values": NUMBERS, "response": NUMBERS}
 # The estimator that each display draws.
 DISPLAYS = {getattr(inspection, name): RECOMMENDER for name in inspection.__all__ if name.endswith("Display")}
 DISPLAYS[inspection.SpectralResponseDisplay] = GraphFilterRecommender().fit(X)
+
+
+def right_of(display, estimator):
+    if display is inspection.ExplanationDisplay:
+        return {"estimator": estimator, "X": X[:1], "item": 4}
+    return {"estimator": estimator, "X": X, "y": Y, "method": "pca"}
+
+
 FUNCTIONS = [
     *((getattr(metrics, name), OF_LISTS) for name in metrics.__all__ if name[0].islower() and name != "group_gap"),
     (metrics.group_gap, {"values": NUMBERS, "groups": list("abab")}),
@@ -246,11 +254,13 @@ FUNCTIONS = [
     (inspection.explain, {"recommender": RECOMMENDER, "X": X, "items": LISTS}),
     (inspection.reasons, {"explanation": inspection.explain(RECOMMENDER, X)}),
     (datasets.make_interactions, {"n_users": 20, "n_items": 10, "n_interactions": 0.3}),
+    *((display.from_estimator, right_of(display, estimator)) for display, estimator in DISPLAYS.items()),
     *(
-        (display.from_estimator, {"estimator": estimator, "X": X, "y": Y, "method": "pca"})
-        for display, estimator in DISPLAYS.items()
+        (display.from_predictions, LISTS_OF_DISPLAYS)
+        for display in DISPLAYS
+        if display not in (SegmentDisplay, inspection.ExplanationDisplay)
     ),
-    *((display.from_predictions, LISTS_OF_DISPLAYS) for display in DISPLAYS if display is not SegmentDisplay),
+    (inspection.ExplanationDisplay.from_predictions, {"explanation": inspection.explain(RECOMMENDER, X[:1], [[4]])}),
 ]
 
 
@@ -264,7 +274,7 @@ def construct_splitter(kind, **parameters):
 
 @cache
 def drawn(display):
-    right = {"estimator": DISPLAYS[display], "X": X, "y": Y, "method": "pca"}
+    right = right_of(display, DISPLAYS[display])
     return display.from_estimator(**arguments_of(display.from_estimator, right))
 
 

@@ -7,6 +7,7 @@ Several displays can share one `ax`. The displays need matplotlib, which the ext
 from skgnnrec.inspection._accuracy_over_time import AccuracyOverTimeDisplay
 from skgnnrec.inspection._embedding_map import EmbeddingMapDisplay
 from skgnnrec.inspection._explain import explain, reasons
+from skgnnrec.inspection._explanation import ExplanationDisplay
 from skgnnrec.inspection._long_tail import LongTailDisplay
 from skgnnrec.inspection._metric_over_k import MetricOverKDisplay
 from skgnnrec.inspection._segments import SegmentDisplay
@@ -15,6 +16,7 @@ from skgnnrec.inspection._spectral_response import SpectralResponseDisplay
 __all__ = [
     "AccuracyOverTimeDisplay",
     "EmbeddingMapDisplay",
+    "ExplanationDisplay",
     "LongTailDisplay",
     "MetricOverKDisplay",
     "SegmentDisplay",

@@ -17,7 +17,7 @@ from skgnnrec.interactions import Vocabulary, as_ids, first_few, row_of_each
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer, fitted_recommender, rank_in_blocks
 from skgnnrec.recommenders import BaseRecommender, LogRecommender
 
-__all__ = ["explain", "reasons"]
+__all__ = ["COLUMNS", "check_explanation", "explain", "reasons"]
 
 COLUMNS = ["user", "item", "source", "kind", "contribution"]
 
@@ -283,15 +283,8 @@ def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None,
     0     2       Because of mug and pot.
     dtype: object
     """
-    missing = [name for name in COLUMNS if name not in getattr(explanation, "columns", ())]
-    if missing:
-        raise ValueError(
-            f"explanation must be the result of explain, which has the columns {COLUMNS}; "
-            f"got a {type(explanation).__name__} without {missing}."
-        )
+    check_explanation(explanation, names)
     _check_number(n_reasons=n_reasons)
-    if not isinstance(names, Mapping | pd.Series | None):
-        raise TypeError(f"names must be a mapping or a Series from ids to names; got a {type(names).__name__}.")
     given = {} if names is None else dict(names)
 
     def sentence(rows: pd.DataFrame) -> str:
@@ -311,6 +304,18 @@ def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None,
 
     groups = explanation.groupby(["user", "item"], sort=False)
     return pd.Series({key: sentence(rows) for key, rows in groups}, dtype=object).rename_axis(["user", "item"])
+
+
+def check_explanation(explanation: Any, names: Any) -> None:
+    """Refuse other values than the result of `explain`, and other names than a mapping."""
+    missing = [name for name in COLUMNS if name not in getattr(explanation, "columns", ())]
+    if missing:
+        raise ValueError(
+            f"explanation must be the result of explain, which has the columns {COLUMNS}; "
+            f"got a {type(explanation).__name__} without {missing}."
+        )
+    if not isinstance(names, Mapping | pd.Series | None):
+        raise TypeError(f"names must be a mapping or a Series from ids to names; got a {type(names).__name__}.")
 
 
 @validate_params({"n_reasons": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)

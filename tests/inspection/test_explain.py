@@ -16,7 +16,7 @@ from skgnnrec import (
     RidgeRecommender,
 )
 from skgnnrec.compose import BlendedRecommender
-from skgnnrec.inspection import explain, reasons
+from skgnnrec.inspection import ExplanationDisplay, explain, reasons
 
 TITLES = ["red mug", "blue mug", "tea pot", "tea spoon", "garden chair", "garden table", "tea tin", "garden lamp"]
 TEXT = {"catalog": ItemCatalog(TITLES), "item_encoder": TfidfVectorizer()}
@@ -130,6 +130,28 @@ def test_reasons_are_sentences():
     assert reasons(explanation, n_reasons=1)[0, "pot"] == "Because of mug."
 
 
+def test_the_bars_of_the_display_are_the_contributions(X):
+    pytest.importorskip("matplotlib").use("agg")
+    rec = RECOMMENDERS["ridge, text"].fit(X)
+    display = ExplanationDisplay.from_estimator(rec, X[:1], item=5, names=dict(enumerate(TITLES)), query="garden")
+    values = explain(rec, X[:1], [[5]], query="garden")["contribution"]
+    assert_allclose(sorted(bar.get_width() for bar in display.bars_), sorted(values), rtol=1e-6)
+    starts = [bar.get_x() for bar in display.bars_]
+    ends = [bar.get_x() + bar.get_width() for bar in display.bars_]
+    assert_allclose(starts[1:], ends[:-1], atol=1e-9)
+    assert_allclose(ends[-1], values.sum(), rtol=1e-6)
+    assert "garden table" in display.ax_.get_xlabel()
+    few = display.plot(max_bars=2)
+    assert len(few.bars_) == 3
+    assert few.ax_.get_yticklabels()[-1].get_text() == f"{len(values) - 2} others"
+    with pytest.raises(ValueError, match="explanation must have the rows of one user and one item"):
+        ExplanationDisplay.from_predictions(explain(rec, X[:4], n_of(rec, X[:4], 5)))
+
+
+def n_of(rec, X, n):
+    return rec.recommend(X, n, exclude_seen=False)[0]
+
+
 def test_wrong_arguments_are_refused(X):
     rec = RidgeRecommender().fit(X)
     with pytest.raises(ValueError, match="items must have one row of items for each of 50 users"):
@@ -138,5 +160,5 @@ def test_wrong_arguments_are_refused(X):
         explain(rec, X[:1], [[12]])
     with pytest.raises(ValueError, match="'method' parameter"):
         explain(rec, X, method="shap")
-    with pytest.raises(ValueError, match="explanation must be the result of explain, which has the columns .* got a DataFrame without"):
+    with pytest.raises(ValueError, match="explanation must be the result of explain, which has the columns"):
         reasons(pd.DataFrame({"user": [1]}))
