@@ -8,10 +8,28 @@ from scipy import sparse
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.interactions import Vocabulary, first_few
 
-__all__ = ["as_list", "one_per_row", "refuse_catalog", "refuse_table", "warn_of_ratings"]
+__all__ = ["as_list", "check_columns", "one_per_row", "refuse_catalog", "refuse_table", "warn_of_ratings"]
 
 LARGEST_STARS, FEWEST_STARS = 10, 3  # whole numbers are taken for ratings if there are so many from 0 to the largest
+
+
+def check_columns(vocabulary: Vocabulary | None, fitted: Vocabulary | None, input_name: str) -> None:
+    """Refuse columns of a table that are not the items of the fit, in that order."""
+    if vocabulary is None:
+        return
+    if fitted is None:  # integers in another order than 0, 1, ... would be taken for positions
+        labels = vocabulary.ids
+        if labels.dtype.kind not in "iu" or (labels == np.arange(len(labels))).all():
+            return
+        fitted = Vocabulary(np.arange(len(labels)))
+    if not vocabulary.equals(fitted):
+        raise ValueError(
+            f"The columns of {input_name} must be the items of the fit, in that order: {input_name} starts with "
+            f"{first_few(vocabulary.ids[:3])}, the fit with {first_few(fitted.ids[:3])}. "
+            f"{input_name}.reindex(columns=recommender.item_ids_, fill_value=0) aligns them."
+        )
 
 
 def refuse_table(estimator: Any) -> None:

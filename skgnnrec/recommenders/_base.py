@@ -34,22 +34,10 @@ from skgnnrec.interactions import (
     weigh_by_rank,
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
-from skgnnrec.ranking import (
-    QUERY_WEIGHT,
-    ByRecency,
-    LowRank,
-    Ranker,
-    Scorer,
-    SideBySide,
-    Standardized,
-    Steered,
-    WithFallback,
-    rank_in_blocks,
-    round_for_exact_sums,
-)
-from skgnnrec.recommenders._arguments import one_per_row, refuse_catalog, refuse_table, warn_of_ratings
+from skgnnrec.ranking import QUERY_WEIGHT, ByRecency, Ranker, Scorer, SideBySide, WithFallback, rank_in_blocks
+from skgnnrec.recommenders._arguments import check_columns, one_per_row, refuse_catalog, refuse_table, warn_of_ratings
 from skgnnrec.recommenders._item_vectors import ItemEncoder
-from skgnnrec.recommenders._queries import add_queries, read_queries
+from skgnnrec.recommenders._queries import steered
 
 __all__ = ["BaseRecommender"]
 
@@ -433,7 +421,7 @@ class BaseRecommender(
         check_is_fitted(self)
         vocabulary = column_vocabulary(X)
         X = check_interactions(X, estimator=self)
-        self._check_columns(vocabulary, "X")
+        check_columns(vocabulary, self._vocabulary_, "X")
         return X
 
     def _check_held_out(self, y: Any, shape: tuple[int, int]) -> sparse.csr_array:
@@ -443,25 +431,8 @@ class BaseRecommender(
         y = check_interactions(y, input_name="y")
         if y.shape != shape:
             raise ValueError(f"y has shape {y.shape}, X {shape}: both must have the same users and items.")
-        self._check_columns(vocabulary, "y")
+        check_columns(vocabulary, self._vocabulary_, "y")
         return y
-
-    def _check_columns(self, vocabulary: Vocabulary | None, input_name: str) -> None:
-        """Refuse columns of a table that are not the items of the fit, in that order."""
-        if vocabulary is None:
-            return
-        fitted = self._vocabulary_
-        if fitted is None:  # integers in another order than 0, 1, ... would be taken for positions
-            labels = vocabulary.ids
-            if labels.dtype.kind not in "iu" or (labels == np.arange(len(labels))).all():
-                return
-            fitted = Vocabulary(np.arange(len(labels)))
-        if not vocabulary.equals(fitted):
-            raise ValueError(
-                f"The columns of {input_name} must be the items of the fit, in that order: {input_name} starts with "
-                f"{first_few(vocabulary.ids[:3])}, the fit with {first_few(fitted.ids[:3])}. "
-                f"{input_name}.reindex(columns=recommender.item_ids_, fill_value=0) aligns them."
-            )
 
     def _aligned_catalog(self, vocabulary: Vocabulary | None, n_items: int) -> ItemCatalog | None:
         """Return the catalog with one row for each column of X."""
@@ -526,26 +497,7 @@ class BaseRecommender(
         self, X: sparse.csr_array, scorer: Scorer, columns: np.ndarray, candidates: Any, query: Any, weight: float
     ) -> tuple[Scorer, sparse.csr_array]:
         """Return the scorer of candidates for histories with queries, and these histories."""
-        if self.item_vectors_ is None or self._encoder_ is None:
-            raise ValueError(
-                f"query requires item vectors: {type(self).__name__} needs catalog=ItemCatalog(...) and "
-                f"{self._how_to_use_items}."
-            )
-        queries, rows = read_queries(query, X.shape[0], self._encoder_, self.catalog)
-        vectors = round_for_exact_sums(self.item_vectors_, self.item_vectors_.shape[1], axis=1)
-        cosines = LowRank(queries, vectors)
-        asked = cosines
-        if candidates is not None:
-            own, new = vectors[columns], np.flatnonzero(columns < 0)
-            if len(new):
-                own[new] = self._encoder_.transform(candidates.take(new))
-            asked = LowRank(queries, round_for_exact_sums(own, own.shape[1], axis=1))
-        steered = Steered(
-            Standardized(self._scorer_, scorer, 1 - abs(float(weight))),
-            Standardized(cosines, asked, float(weight)),
-            X.shape[1],
-        )
-        return steered, add_queries(X, rows, len(queries))
+        return steered(self, X, scorer, columns, candidates, query, weight)
 
     def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
         """Return the part of the contributions of each entry of X to fitted items that content makes, of warm items."""

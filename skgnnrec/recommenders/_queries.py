@@ -10,9 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.catalog import ItemCatalog, texts_as_items
+from skgnnrec.ranking import LowRank, Scorer, Standardized, Steered, round_for_exact_sums
 from skgnnrec.recommenders._item_vectors import ItemEncoder
 
-__all__ = ["add_queries", "query_of_rows", "read_queries"]
+__all__ = ["query_of_rows", "steered"]
 
 
 def _queries_of_users(query: Any, n_users: int) -> list:
@@ -52,6 +53,41 @@ def read_queries(query: Any, n_users: int, encoder: ItemEncoder, catalog: ItemCa
     rows = np.full(n_users, -1)
     rows[asked] = places
     return vectors, rows
+
+
+def steered(
+    recommender: Any,
+    X: sparse.csr_array,
+    scorer: Scorer,
+    columns: np.ndarray,
+    candidates: Any,
+    query: Any,
+    weight: float,
+) -> tuple[Scorer, sparse.csr_array]:
+    """Return the scorer of the candidates of a recommender for histories with queries, and these histories.
+
+    `columns` are those of the candidates in X, -1 for new items.
+    """
+    vectors, encoder = recommender.item_vectors_, recommender._encoder_
+    if vectors is None or encoder is None:
+        raise ValueError(
+            f"query requires item vectors: {type(recommender).__name__} needs catalog=ItemCatalog(...) and "
+            f"{recommender._how_to_use_items}."
+        )
+    queries, rows = read_queries(query, X.shape[0], encoder, recommender.catalog)
+    vectors = round_for_exact_sums(vectors, vectors.shape[1], axis=1)
+    cosines = asked = LowRank(queries, vectors)
+    if candidates is not None:
+        own, new = vectors[columns], np.flatnonzero(columns < 0)
+        if len(new):
+            own[new] = encoder.transform(candidates.take(new))
+        asked = LowRank(queries, round_for_exact_sums(own, own.shape[1], axis=1))
+    both = Steered(
+        Standardized(recommender._scorer_, scorer, 1 - abs(float(weight))),
+        Standardized(cosines, asked, float(weight)),
+        X.shape[1],
+    )
+    return both, add_queries(X, rows, len(queries))
 
 
 def add_queries(X: sparse.csr_array, rows: np.ndarray, n_queries: int) -> sparse.csr_array:
