@@ -27,6 +27,7 @@ from skgnnrec import (
     RidgeRecommender,
 )
 from skgnnrec.datasets import load_online_retail
+from skgnnrec.inspection import explain, reasons
 from skgnnrec.metrics import catalog_coverage, ranking_metrics, recall_at_k
 from skgnnrec.text import TextEmbedder
 
@@ -54,6 +55,8 @@ def main() -> None:
     draw(table, Path("quickstart.png"))
     show_customer(recommenders["graph filter + text, tuned"], past, wanted, names)
     show_similar(recommenders["graph filter + text, tuned"], "22423", names)
+    sentence = "lights for the garden"
+    show_query(recommenders["graph filter + text, tuned"], sentence, embedder.transform([sentence])[0], names)
 
 
 def build_recommenders(catalog: ItemCatalog) -> dict[str, LogRecommender]:
@@ -150,8 +153,18 @@ def show_customer(recommender: LogRecommender, past: pd.DataFrame, wanted: pd.Da
         print(f"    {names[item]}")
     print("The recommendations (* bought later)")
     later = set(wanted.loc[wanted["user_id"] == customer, "item_id"])
-    for item in recommender.recommend([customer])[0][0]:
-        print(f"  {'*' if item in later else ' '} {names[item]}")
+    items, _ = recommender.recommend([customer])
+    why = reasons(explain(recommender, [customer], items), names, n_reasons=1)
+    for item in items[0]:
+        print(f"  {'*' if item in later else ' '} {names[item]}. {why[customer, item]}")
+
+
+def show_query(recommender: LogRecommender, sentence: str, vector: np.ndarray, names: pd.Series) -> None:
+    """Show what a sentence finds for a new customer with one purchase."""
+    basket = recommender.item_ids_[:1]
+    print(f"\nA new customer with {names[basket[0]]} asks for: {sentence}")
+    for item in recommender.recommend(histories=[list(basket)], n_recommendations=5, query=vector)[0][0]:
+        print(f"    {names[item]}")
 
 
 def show_similar(recommender: LogRecommender, item: str, names: pd.Series) -> None:
