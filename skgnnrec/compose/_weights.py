@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from skgnnrec.ranking import Scorer, standardize
+from skgnnrec.ranking import Scorer
 
 __all__ = ["select_weights"]
 
@@ -17,7 +17,7 @@ BLOCK_ROWS = 256
 def select_weights(
     scorers: Sequence[Scorer], X: sparse.csr_array, held_out: sparse.csr_array, n_recommendations: int
 ) -> tuple[np.ndarray, float]:
-    """Return weights of standardised scores, with sum 1, and their mean NDCG on held-out items.
+    """Return weights of scores in the same unit, with sum 1, and their mean NDCG on held-out items.
 
     Greedy selection with replacement (Caruana et al., ICML 2004): each step adds the scorer that raises the NDCG most,
     and the weights are the shares of the steps.
@@ -51,8 +51,8 @@ def select_weights(
 def _candidates(
     scorers: Sequence[Scorer], X: sparse.csr_array, held_out: sparse.csr_array
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the standardised scores of the best items of each scorer, and whether these are held out."""
-    everything = np.stack([standardize(scorer.scores(X)) for scorer in scorers])
+    """Return the scores of the best items of each scorer, and whether these are held out."""
+    everything = np.stack([scorer.scores(X) for scorer in scorers])
     seen = X.toarray() > 0
     n = min(N_CANDIDATES, X.shape[1])
     ranked = np.where(seen, -np.inf, everything)

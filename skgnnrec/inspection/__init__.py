@@ -8,6 +8,7 @@ from skgnnrec.inspection._accuracy_over_time import AccuracyOverTimeDisplay
 from skgnnrec.inspection._embedding_map import EmbeddingMapDisplay
 from skgnnrec.inspection._explain import explain, reasons
 from skgnnrec.inspection._explanation import ExplanationDisplay
+from skgnnrec.inspection._fairness import fairness_report
 from skgnnrec.inspection._long_tail import LongTailDisplay
 from skgnnrec.inspection._metric_over_k import MetricOverKDisplay
 from skgnnrec.inspection._segments import SegmentDisplay
@@ -22,5 +23,6 @@ __all__ = [
     "SegmentDisplay",
     "SpectralResponseDisplay",
     "explain",
+    "fairness_report",
     "reasons",
 ]

@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog, LogRecommender, PopularityRecommender, RidgeRecommender
 from skgnnrec.compose import BlendedRecommender
+from skgnnrec.inspection import explain
 
 
 def blend(**settings):
@@ -117,3 +118,52 @@ def test_contributions_and_baseline_add_up_to_the_score(X):
     histories = sparse.csr_array(X)
     parts = rec._scorer_.contributions(histories, columns).sum(axis=1) + rec._scorer_.baseline(histories, columns)
     assert_allclose(parts, rec.decision_function(X)[np.arange(X.shape[0]), columns], atol=1e-4)
+
+
+# Ranks ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_battery_of_scikit_learn_with_ranks():
+    results = check_estimator(blend(method="ranks", n_recommendations=1), on_fail=None)
+    assert {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"} == {}
+
+
+def test_scores_are_sums_of_reciprocal_ranks(X):
+    rec = blend(method="ranks", weights=[3, 1]).fit(X)
+    expected = np.zeros(X.shape)
+    for weight, (_, part) in zip([0.75, 0.25], blend().recommenders, strict=True):
+        scores = part.fit(X).decision_function(X)
+        for row, (own, seen) in enumerate(zip(scores, X.toarray() > 0, strict=True)):
+            ranks = 1 + (own[~seen] > own[:, None]).sum(axis=1)  # among items outside the history
+            expected[row] += weight / (60 + ranks)
+    assert_allclose(rec.decision_function(X), expected, rtol=1e-5)
+
+
+def test_ranks_do_not_depend_on_the_distribution_of_scores(X):
+    ridge = RidgeRecommender(n_recommendations=40)
+    alone = ridge.fit(X).predict(X)
+    assert_array_equal(
+        BlendedRecommender([("ridge", ridge)], method="ranks", n_recommendations=40).fit(X).predict(X), alone
+    )
+
+
+def test_weights_of_ranks_are_selected(X):
+    noise = RidgeRecommender(alpha=1e6, popularity_exponent=-1.0)
+    rec = BlendedRecommender([("noise", noise), ("ridge", RidgeRecommender())], weights="auto", method="ranks").fit(X)
+    assert rec.weights_[1] > 0.6
+    assert 0 < rec.best_score_ <= 1
+
+
+def test_new_items_have_ranks_among_the_fitted_items(X, furnish, titles):
+    rec = furnish(blend(method="ranks")).fit(X)
+    new = ItemCatalog(list(titles[:5]), ids=[f"new {n}" for n in range(5)])
+    items, scores = rec.recommend(X, 5, candidates=new)
+    assert {*items.ravel()} == {*new.ids}
+    assert ((scores > 0) & (scores <= 1 / 61 + 1e-6)).all()
+
+
+def test_explanations_of_ranks_are_baselines(X):
+    rec = blend(method="ranks", n_recommendations=3).fit(X)
+    found = explain(rec, X[:5])
+    assert set(found["kind"]) == {"baseline"}
+    assert_allclose(found["contribution"], rec.recommend(X[:5])[1].ravel(), rtol=1e-5)

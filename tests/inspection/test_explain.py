@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression
 
 from skgnnrec import (
     ContentRecommender,
@@ -15,11 +16,12 @@ from skgnnrec import (
     PopularityRecommender,
     RidgeRecommender,
 )
-from skgnnrec.compose import BlendedRecommender
+from skgnnrec.compose import BackfillRecommender, BlendedRecommender, SwitchingRecommender, TwoStageRecommender
 from skgnnrec.inspection import ExplanationDisplay, explain, reasons
 
 TITLES = ["red mug", "blue mug", "tea pot", "tea spoon", "garden chair", "garden table", "tea tin", "garden lamp"]
 TEXT = {"catalog": ItemCatalog(TITLES), "item_encoder": TfidfVectorizer()}
+PARTS = [("ridge", RidgeRecommender(**TEXT)), ("content", ContentRecommender(**TEXT))]
 RECOMMENDERS = {
     "popularity": PopularityRecommender(),
     "ridge": RidgeRecommender(),
@@ -31,6 +33,10 @@ RECOMMENDERS = {
     "gnn": GNNRecommender(embedding_dim=4, max_iter=2),
     "attention": GNNRecommender(embedding_dim=4, max_iter=2, conv="attention"),
     "blend": BlendedRecommender([("ridge", RidgeRecommender(**TEXT)), ("filter", GraphFilterRecommender(**TEXT))]),
+    "ranks": BlendedRecommender(PARTS, method="ranks"),
+    "switching": SwitchingRecommender(PARTS, switch=3),
+    "backfill": BackfillRecommender(PARTS, min_score=0.1),
+    "two stages": TwoStageRecommender(PARTS, LinearRegression(), n_candidates=2),
 }
 
 

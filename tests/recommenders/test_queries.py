@@ -16,10 +16,14 @@ from skgnnrec import (
     LogRecommender,
     RidgeRecommender,
 )
-from skgnnrec.compose import BlendedRecommender
+from skgnnrec.compose import BackfillRecommender, BlendedRecommender, SwitchingRecommender
 
 TITLES = ["red mug", "blue mug", "tea pot", "tea spoon", "garden chair", "garden table", "tea tin", "garden lamp"]
 TEXTS = ItemCatalog(TITLES)
+PARTS = [
+    ("text", RidgeRecommender(catalog=TEXTS, item_encoder=TfidfVectorizer())),
+    ("content", ContentRecommender(catalog=TEXTS, item_encoder=TfidfVectorizer())),
+]
 RECOMMENDERS = {
     "ridge": RidgeRecommender(catalog=TEXTS, item_encoder=TfidfVectorizer()),
     "filter": GraphFilterRecommender(catalog=TEXTS, item_encoder=TfidfVectorizer()),
@@ -31,6 +35,8 @@ RECOMMENDERS = {
             ("text", GraphFilterRecommender(catalog=TEXTS, item_encoder=TfidfVectorizer())),
         ]
     ),
+    "switching": SwitchingRecommender(PARTS, switch=3),
+    "backfill": BackfillRecommender(PARTS),
 }
 
 
