@@ -19,6 +19,7 @@ from skgnnrec.recommenders import BaseRecommender, LogRecommender
 
 __all__ = ["COLUMNS", "check_explanation", "explain", "reasons"]
 
+LEAST_SHARE = 0.1  # of the largest contribution: smaller ones are no reasons
 COLUMNS = ["user", "item", "source", "kind", "contribution"]
 
 
@@ -251,7 +252,9 @@ def _counterfactual(task: _Task, place: int) -> pd.DataFrame:
 
 
 def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None, n_reasons: int = 2) -> pd.Series:
-    """Put the largest positive contributions of explanations into words.
+    """Put the largest positive contributions of explanations into words, the largest first.
+
+    Contributions below a tenth of the largest one are left out.
 
     Parameters
     ----------
@@ -289,17 +292,23 @@ def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None,
 
     def sentence(rows: pd.DataFrame) -> str:
         helpful = rows[rows["contribution"] > 0]
-        by_item = helpful[helpful["source"].notna()].groupby(["source", "kind"], sort=False)["contribution"].sum()
-        best = by_item.sort_values(ascending=False, kind="stable").head(n_reasons).index
-        taught = [str(given.get(source, source)) for source, kind in best if kind != "content"]
-        close = [str(given.get(source, source)) for source, kind in best if kind == "content"]
-        by_kind = helpful.groupby(helpful["kind"] == "baseline")["contribution"].sum()
-        is_popular = by_kind.get(True, 0.0) > by_kind.get(False, 0.0)
-        parts = ["because it is popular"] if is_popular else []
-        parts += [f"because of {' and '.join(taught)}"] if taught else []
-        parts += [f"because its description is close to that of {' and '.join(close)}"] if close else []
-        parts += ["because it fits the query"] if (helpful["kind"] == "query").any() else []
-        text = ", and ".join(parts) or "because it is popular"
+        is_item = helpful["source"].notna()
+        others = helpful[~is_item].groupby("kind")["contribution"].sum()
+        query, baseline = others.get("query", 0.0), others.get("baseline", 0.0)
+        best = helpful[is_item].groupby(["source", "kind"], sort=False)["contribution"].sum()
+        best = best.sort_values(ascending=False, kind="stable").head(n_reasons)
+        best = best[best >= LEAST_SHARE * max(query, best.max())]
+        clauses = (
+            [(query, "because it fits the query")] if query > LEAST_SHARE * best.max() or query > best.sum() else []
+        )
+        if baseline > helpful["contribution"].sum() - baseline or not (len(best) or clauses):
+            clauses.append((baseline, "because it is popular"))
+        for phrase, is_content in (("because of", False), ("because its description is close to that of", True)):
+            own = best[(best.index.get_level_values("kind") == "content") == is_content]
+            if len(own):
+                named = " and ".join(str(given.get(source, source)) for source, _ in own.index)
+                clauses.append((own.sum(), f"{phrase} {named}"))
+        text = ", and ".join(clause for _, clause in sorted(clauses, key=lambda each: -each[0]))
         return f"{text[0].upper()}{text[1:]}."
 
     groups = explanation.groupby(["user", "item"], sort=False)

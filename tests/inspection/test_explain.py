@@ -133,6 +133,9 @@ def test_reasons_are_sentences():
     assert found[0, "pot"] == "Because of the red mug, and because its description is close to that of tin."
     assert found[0, "tea"] == "Because it fits the query."
     assert found[1, "lamp"] == "Because it is popular, and because of the red mug."
+    rows = [(0, "pot", "mug", "content", 0.05), (0, "pot", None, "query", 0.7), (0, "pot", "tin", "interactions", 0.2)]
+    ordered = pd.DataFrame(rows, columns=explanation.columns)
+    assert reasons(ordered)[0, "pot"] == "Because it fits the query, and because of tin."
     assert reasons(explanation, n_reasons=1)[0, "pot"] == "Because of mug."
 
 
