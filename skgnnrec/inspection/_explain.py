@@ -297,10 +297,9 @@ def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None,
         query, baseline = others.get("query", 0.0), others.get("baseline", 0.0)
         best = helpful[is_item].groupby(["source", "kind"], sort=False)["contribution"].sum()
         best = best.sort_values(ascending=False, kind="stable").head(n_reasons)
-        best = best[best >= LEAST_SHARE * max(query, best.max())]
-        clauses = (
-            [(query, "because it fits the query")] if query > LEAST_SHARE * best.max() or query > best.sum() else []
-        )
+        least = LEAST_SHARE * max([query, *best])
+        best = best[best >= least]
+        clauses = [(query, "because it fits the query")] if query > 0 and query >= least else []
         if baseline > helpful["contribution"].sum() - baseline or not (len(best) or clauses):
             clauses.append((baseline, "because it is popular"))
         for phrase, is_content in (("because of", False), ("because its description is close to that of", True)):
