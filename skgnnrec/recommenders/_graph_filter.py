@@ -29,7 +29,9 @@ from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["GraphFilterRecommender"]
 
-ENOUGH_USERS = 50.0  # by whom the weight of popularity in a history falls to a quarter
+# By whom the weight of popularity in a history falls to a quarter; at most this share of all users, by whom popularity
+# itself is known.
+ENOUGH_USERS, ENOUGH_SHARE = 50.0, 1 / 40
 
 
 class GraphFilterRecommender(ClosedForm):
@@ -52,10 +54,10 @@ class GraphFilterRecommender(ClosedForm):
     each item by its content. Histories of rare items say little: the scores also contain the popularity of items, with
     a weight that falls with the number e(x) of users of the items in the history,
 
-    .. math:: \text{score}(x) = x W + \pi \left(\frac{50}{50 + e(x)}\right)^2 (x D_i^{-b} q) \, (D_i^b q)^T, \quad
+    .. math:: \text{score}(x) = x W + \pi \left(\frac{m}{m + e(x)}\right)^2 (x D_i^{-b} q) \, (D_i^b q)^T, \quad
                   q = d_i^{1/2} / \lVert d_i^{1/2} \rVert.
 
-    The vector q is the first singular vector of N for a = 1/2.
+    The vector q is the first singular vector of N for a = 1/2, and m is 50 or a fortieth of the users, if that is less.
 
     W is never a dense matrix: memory is that of the pairs of items that share a user, plus n_items · n_components.
 
@@ -247,6 +249,7 @@ class GraphFilterRecommender(ClosedForm):
         first = np.sqrt(self._item_counts_ / max(self._item_counts_.sum(), 1))
         self._popularity_share_ = float(self.popularity_weight) * first / popularity
         self._popularity_ = (first * popularity).astype(np.float32)
+        self._enough_ = min(ENOUGH_USERS, ENOUGH_SHARE * X.shape[0])
         if vectors is not None:
             similarity = cache.cache(SimilarityGraph.build)(vectors, int(self.n_neighbors))
             is_known = known_items(self._item_counts_)
@@ -284,7 +287,7 @@ class GraphFilterRecommender(ClosedForm):
         if items.shape[1]:
             terms.append(LowRank(self._projection_, items))
         if self._popularity_share_.any():
-            terms.append(PopularityTerm(self._popularity_share_, self._item_counts_, popularity, ENOUGH_USERS))
+            terms.append(PopularityTerm(self._popularity_share_, self._item_counts_, popularity, self._enough_))
         return Sum(tuple(terms)) if len(terms) > 1 else terms[0]
 
     def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:

@@ -92,8 +92,8 @@ def filter_matrix(X, F, **settings):
 def popularity_part(x, X, popularity_weight, popularity_exponent, **_):
     counts = X.sum(axis=0)
     q, scale = np.sqrt(counts / counts.sum()), np.maximum(counts, 1) ** popularity_exponent
-    evidence = x @ counts / x.max(axis=1)
-    return (popularity_weight * (50 / (50 + evidence)) ** 2 * (x @ (q / scale)))[:, None] * (q * scale)
+    evidence = x @ counts / x.max(axis=1)  # of 60 users, a fortieth is 1.5
+    return (popularity_weight * (1.5 / (1.5 + evidence)) ** 2 * (x @ (q / scale)))[:, None] * (q * scale)
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_scores_are_the_formula(dense, vectors, changed):
 
 def test_popularity_counts_for_histories_of_few_users(dense):
     """A rare item says little; with it, popular items come first."""
-    X = np.vstack([dense, np.zeros((2, 25))])
-    X[60, [4, 3]] = 1  # item 4 has this user alone
+    X = np.vstack([np.tile(dense, (35, 1)), np.zeros((1, 25))])
+    X[-1, [4, 3]] = 1  # item 4 has this user alone
     rec = GraphFilterRecommender().fit(X)
     rare, others = np.eye(25)[[4]], np.setdiff1d(np.arange(25), [3, 4])
     assert rec.similar_items([4], 1)[0] == 3
     popularity = X.sum(axis=0)[others]
-    assert spearmanr(rec.decision_function(rare)[0, others], popularity).statistic > 0.9
-    assert spearmanr(rec.decision_function(dense[[0]])[0, others], popularity).statistic < 0.9
+    assert spearmanr(rec.decision_function(rare)[0, others], popularity).statistic > 0.8
+    assert spearmanr(rec.decision_function(dense[[0]])[0, others], popularity).statistic < 0.8
     weighted = 1e6 * rare
     assert_array_equal(rec.predict(weighted), rec.predict(rare))
 
