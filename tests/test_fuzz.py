@@ -94,7 +94,7 @@ MATRIX_RECOMMENDERS = {
         [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())], switch=2
     ),
     "backfill": BackfillRecommender([("filter", GraphFilterRecommender()), ("popularity", PopularityRecommender())]),
-    "two stages": TwoStageRecommender([("ridge", RidgeRecommender())], LinearRegression(), n_candidates=2),
+    "two stages": TwoStageRecommender([("ridge", RidgeRecommender())], LinearRegression(), n_candidates=5),
     "compressed": CompressedRecommender(RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3),
     "diverse": DiverseRecommender(LongTailRecommender(RidgeRecommender())),
     "rules": RulesRecommender(
