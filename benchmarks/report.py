@@ -100,6 +100,7 @@ QUERIES = {
     "queries": "Queries of half of the words of a wanted item: NDCG@10 by the weight of the query",
     "explanations": "Share of the score of the best item without its reasons (deletion), or with them (insertion)",
 }
+SERVICE = {"service": "The service under load: 32 clients, 60 s, Online Retail"}
 EXPORT = {"online_retail": "Exported graphs: Online Retail", "beauty": "Exported graphs: Amazon Beauty"}
 EXPORT |= {"gowalla": "Exported graphs: Gowalla", "index": "Indexes of nearest items"}
 RERANKING = {
@@ -214,6 +215,24 @@ def exported(measured: dict) -> dict:
     }
 
 
+def service(measured: dict) -> dict:
+    """Return the results of service.py as a table; "mixed" has updates, "lists" has none."""
+    rows = [
+        {
+            "service": name,
+            "requests/s": row["requests_per_second"],
+            "errors": sum(row["errors"].values()),
+            "p50, ms": row["p50_ms"],
+            "p99, ms": row["p99_ms"],
+            "p99 of lists for users, ms": row["routes"]["user"]["p99_ms"],
+            "memory, MiB": row["memory_mib"]["second quarter"],
+            "memory at the end, MiB": row["memory_mib"]["last quarter"],
+        }
+        for name, row in measured.get("rows", {}).items()
+    ]
+    return {"service": {"rows": rows, "machine": measured["machine"]}} if rows else {}
+
+
 def reranking(measured: dict) -> list[str]:
     """Return the plot and the tables of reranking.py."""
     lines = tables(measured, RERANKING)
@@ -235,6 +254,7 @@ def details(results: dict) -> str:
     parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
     parts += tables(stored("updates"), UPDATES) + tables(stored("tried"), TRIED)
     parts += tables(stored("queries"), QUERIES) + tables(exported(stored("export")), EXPORT)
+    parts += tables(service(stored("service")), SERVICE)
     parts += tables(stored("compression"), COMPRESSION) + reranking(stored("reranking"))
     parts += tables(stored("two_stage"), TWO_STAGE)
     parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
