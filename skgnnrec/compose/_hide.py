@@ -9,12 +9,8 @@ __all__ = ["hide_last_step"]
 
 
 def hide_last_step(X: sparse.csr_array, max_users: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
-    """Return what `hide_from_fit` does, but hide the last step of ordered rows: the interactions of the largest value.
-
-    The interactions of one basket are easier to predict from each other than later ones are. Rankers that learned from
-    parts of baskets were worse than those that learned from whole ones (NDCG@10 .1007 and .1048 on the validation part
-    of Online Retail). Rows with one step remain as they are.
-    """
+    """Return what `hide_from_fit` does, but hide the last step of ordered rows; rows with one step remain."""
+    # Items of one basket predict each other too well: a ranker has to learn from whole baskets that are hidden.
     if not has_order(X):
         return hide_from_fit(X, max_users)
     rows = row_of_each(X)
