@@ -1,4 +1,9 @@
-"""Recommend the products of an online shop over HTTP, from the log of its purchases, with a page to try it.
+"""A service of a shop
+===================
+
+Recommend the products of an online shop over HTTP, from the log of its purchases, with a page to try it.
+
+::
 
     pip install "skgnnrec[serve]"
     python examples/serve.py

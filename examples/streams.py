@@ -1,4 +1,9 @@
-"""Pass interactions from a stream of Kafka or Redis to a service, each of them at least once and learned once.
+"""From a stream to a service
+==========================
+
+Pass interactions from a stream of Kafka or Redis to a service, each of them at least once and learned once.
+
+::
 
     pip install confluent-kafka redis
     python examples/streams.py kafka localhost:9092 interactions

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import RealNotInt, validate_params
 from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.datasets._bunch import build_bunch, seconds_to_datetime
+from skgnnrec.datasets._draws import draw_degrees, draw_preferences, power_law
 from skgnnrec.datasets._titles import make_titles
 
 _FIRST_SECOND = int(np.datetime64("2024-01-01", "s").astype(np.int64))
@@ -158,8 +159,8 @@ def make_interactions(
     check_memory(n_bytes, f"Data of {n_users} users and {n_items} items", "Reduce their numbers.")
     warm_items = rng.permutation(n_items)[:n_warm]
     item_topics = _assign_topics(warm_items, n_items, n_topics, rng)
-    user_topics = _draw_preferences(n_users, n_topics, topic_concentration, rng)
-    degrees = _draw_degrees(n_users, n_pairs, n_warm, user_exponent, rng)
+    user_topics = draw_preferences(n_users, n_topics, topic_concentration, rng)
+    degrees = draw_degrees(n_users, n_pairs, n_warm, user_exponent, rng)
     sampler = _ItemSampler(user_topics, item_topics[warm_items], item_exponent)
     users, positions = _draw_pairs(degrees, sampler, rng)
     return build_bunch(
@@ -206,47 +207,6 @@ def _assign_topics(
     return topics
 
 
-def _draw_preferences(
-    n_users: int, n_topics: int, concentration: float, rng: np.random.RandomState
-) -> NDArray[np.float64]:
-    weights = rng.gamma(concentration, size=(n_users, n_topics))
-    # With a tiny concentration, all weights of a user may underflow. The limit is a preference for one topic.
-    lost = np.flatnonzero(weights.max(axis=1) == 0)
-    weights[lost, rng.randint(n_topics, size=len(lost))] = 1.0
-    weights /= weights.max(axis=1, keepdims=True)  # so that the sum does not overflow
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _draw_degrees(
-    n_users: int, n_pairs: int, n_warm: int, exponent: float, rng: np.random.RandomState
-) -> NDArray[np.int64]:
-    """Return the number of interactions of each user by a power law, at most `n_warm`, and at least 1 if possible."""
-    weights = _power_law(n_users, exponent)
-    floor = 1 if n_pairs >= n_users else 0
-    ideal = floor + _fill_up(weights, n_pairs - floor * n_users, n_warm - floor)
-    degrees = np.floor(ideal).astype(np.int64)
-    rest = n_pairs - int(degrees.sum())
-    lost = np.where(degrees < n_warm, ideal - degrees, -1.0)
-    degrees[np.argsort(-lost, kind="stable")[:rest]] += 1
-    return rng.permutation(degrees)
-
-
-def _power_law(size: int, exponent: float) -> NDArray[np.float64]:
-    return np.maximum(np.arange(1.0, size + 1) ** -exponent, 1e-200)  # zeros could not be normalised
-
-
-def _fill_up(weights: NDArray[np.float64], total: int, capacity: int) -> NDArray[np.float64]:
-    """Return ``min(c * weights, capacity)`` with the sum `total`, for descending weights."""
-    n_full = np.arange(len(weights))
-    weight_left = np.cumsum(weights[::-1])[::-1]
-    scale = (total - n_full * capacity) / weight_left
-    fits = scale * weights <= capacity
-    first = int(np.argmax(fits)) if fits.any() else len(weights)
-    shares = np.full(len(weights), float(capacity))
-    shares[first:] = scale[first : first + 1] * weights[first:]
-    return shares
-
-
 class _ItemSampler:
     """Draws one item for each of many users, by inversion of cumulative distributions.
 
@@ -260,7 +220,7 @@ class _ItemSampler:
         self.n_topics = user_topics.shape[1]
         self.topic_ends = _line_up(user_topics)
         self.items_by_topic = np.argsort(item_topics, kind="stable")
-        popularity = _power_law(n_items, item_exponent)
+        popularity = power_law(n_items, item_exponent)
         self.topic_sizes = np.bincount(item_topics, minlength=self.n_topics)
         self.topic_starts = np.cumsum(self.topic_sizes) - self.topic_sizes
         sorted_topics = item_topics[self.items_by_topic]

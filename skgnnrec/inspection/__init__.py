@@ -5,12 +5,14 @@ Several displays can share one `ax`. The displays need matplotlib, which the ext
 """
 
 from skgnnrec.inspection._accuracy_over_time import AccuracyOverTimeDisplay
+from skgnnrec.inspection._attention import attention_weights
 from skgnnrec.inspection._embedding_map import EmbeddingMapDisplay
 from skgnnrec.inspection._explain import explain, reasons
 from skgnnrec.inspection._explanation import ExplanationDisplay
 from skgnnrec.inspection._fairness import fairness_report
 from skgnnrec.inspection._long_tail import LongTailDisplay
 from skgnnrec.inspection._metric_over_k import MetricOverKDisplay
+from skgnnrec.inspection._score_function import score_function
 from skgnnrec.inspection._segments import SegmentDisplay
 from skgnnrec.inspection._spectral_response import SpectralResponseDisplay
 
@@ -22,7 +24,9 @@ __all__ = [
     "MetricOverKDisplay",
     "SegmentDisplay",
     "SpectralResponseDisplay",
+    "attention_weights",
     "explain",
     "fairness_report",
     "reasons",
+    "score_function",
 ]

@@ -11,15 +11,23 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec._constraints import Interval
+from skgnnrec.inspection._contributions import Contributions
+from skgnnrec.inspection._gradients import check_gradients, integrated_gradients
 from skgnnrec.interactions import Vocabulary, as_ids, first_few, row_of_each
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer, fitted_recommender, rank_in_blocks
 from skgnnrec.recommenders import BaseRecommender, LogRecommender
 
-__all__ = ["COLUMNS", "check_explanation", "explain", "reasons"]
+__all__ = ["COLUMNS", "check_explanation", "explain", "labels_of", "read_histories", "reasons"]
 
 LEAST_SHARE = 0.1  # of the largest contribution: smaller ones are no reasons
+OTHER_CLAUSES = {
+    "query": "because it fits the query",
+    "friends": "because of what friends have",
+    "profile": "because of the profile",
+}
 COLUMNS = ["user", "item", "source", "kind", "contribution"]
 
 
@@ -31,6 +39,7 @@ def explain(
     method: str = "additive",
     query: Any = None,
     query_weight: float = QUERY_WEIGHT,
+    users: Any = None,
 ) -> pd.DataFrame:
     r"""Explain recommendations by the items of the histories.
 
@@ -52,14 +61,18 @@ def explain(
         The histories; for a `LogRecommender` the ids of users.
     items : array-like of shape (n_users, n_explained), default=None
         The items to explain for each user, as `recommend` returns them. None explains the items that are recommended.
-    method : {"additive", "counterfactual"}, default="additive"
+    method : {"additive", "counterfactual", "integrated_gradients"}, default="additive"
         "additive" lists the terms of the score. Together they are the score. "counterfactual" lists the difference of
         the score and the score without the item of the history. These differences exist for all recommenders, and are
-        no terms of a sum.
+        no terms of a sum. "integrated_gradients" lists the integrated gradients [1]_ of a `GNNRecommender`, which are
+        the score together with the baseline. It needs captum, which the extra ``explain`` installs.
     query : str or list of str, default=None
         The query of each user, as in `recommend`.
     query_weight : float, default=0.8
         The weight of the query, as in `recommend`.
+    users : array-like of shape (n_users,) or table with n_users rows, default=None
+        The users of the rows of X, as in the `recommend` of `SocialRecommender` and `UserContentRecommender`. A
+        `LogRecommender` knows them.
 
     Returns
     -------
@@ -69,21 +82,44 @@ def explain(
         - ``user``: the id of the user, or the row of X;
         - ``item``: the explained item;
         - ``source``: the item of the history, None for other sources;
-        - ``kind``: "interactions", "content", "query", or "baseline" for what does not depend on single items:
-          popularity, and constants of standardised scores;
+        - ``kind``: "interactions", "content", "query", "friends", "profile", "counterfactual", or "baseline" for what
+          does not depend on single items of the history: popularity, constants of standardised scores, and with
+          integrated gradients the score of the mean history;
         - ``contribution``: the contribution to the score.
 
         Rows are sorted by user, by the place of the item in the list, and by contribution, the largest first.
-        Contributions of zero are left out.
+        Contributions of zero are left out. Notebooks show the table with bars.
+
+    Raises
+    ------
+    ValueError
+        If `items` does not have one row for each user, or holds unknown items; if `method` is "integrated_gradients"
+        and the recommender is no `GNNRecommender` or there is a query.
+    ImportError
+        If `method` is "integrated_gradients" and captum is not installed.
 
     See Also
     --------
     reasons : Puts explanations into words.
+    attention_weights : The weights of the items of a history in each layer of a `GNNRecommender` with attention.
+    score_function : The score of one item as a function for other packages, such as shap and lime.
 
     Notes
     -----
     The parts of interactions and content are not told apart in `GNNRecommender`, nor in a `RidgeRecommender` with
     ``order_weight > 0``. Their contributions have the kind "interactions".
+
+    The terms of a `GNNRecommender` keep the length of the user embedding, and the attention, of the whole history.
+    Integrated gradients also count how each item changes them. With the weights x of the history, the mean history
+    x̄ of the fit, and :math:`x_\alpha = \bar x + \alpha (x - \bar x)`, the contribution of item i is
+
+    .. math:: (x_i - \bar x_i) \int_0^1 \frac{\partial s_j(x_\alpha)}{\partial x_i} \, d\alpha .
+
+    Items outside the history are on the path too. Their terms are part of the baseline.
+
+    References
+    ----------
+    .. [1] M. Sundararajan et al., "Axiomatic attribution for deep networks", ICML 2017.
 
     Examples
     --------
@@ -104,9 +140,10 @@ def explain(
     """
     _check_options(method=method, query_weight=query_weight)
     fitted, X = fitted_recommender(recommender, X)
-    task = _read(fitted, X, items, query, query_weight)
-    terms = _additive if method == "additive" else _counterfactual
-    parts = [terms(task, place) for place in range(task.columns.shape[1])]
+    task = _read(fitted, X, items, query, query_weight, users)
+    if method == "integrated_gradients":
+        check_gradients(task.recommender, query)
+    parts = [TERMS[method](task, place) for place in range(task.columns.shape[1])]
     found = pd.concat(parts, ignore_index=True)
     found = found[found["contribution"] != 0]
     order = np.lexsort((-found["contribution"], found["place"], found["row"]))
@@ -114,7 +151,7 @@ def explain(
     sources = np.full(len(found), None, dtype=object)
     is_item = found["entry"].to_numpy() >= 0
     sources[is_item] = task.items[found["entry"].to_numpy()[is_item]]
-    return pd.DataFrame(
+    return Contributions(
         {
             "user": task.users[found["row"]],
             "item": task.items[task.columns[found["row"], found["place"]]],
@@ -128,7 +165,7 @@ def explain(
 
 @validate_params(
     {
-        "method": [StrOptions({"additive", "counterfactual"})],
+        "method": [StrOptions({"additive", "counterfactual", "integrated_gradients"})],
         "query_weight": [Interval(Real, -1, 1, closed="both")],
     },
     prefer_skip_nested_validation=True,
@@ -149,21 +186,33 @@ class _Task:
     items: np.ndarray  # ids
 
 
-def _read(fitted: Any, X: Any, items: Any, query: Any, query_weight: float) -> _Task:
+def read_histories(fitted: Any, X: Any) -> tuple[BaseRecommender, sparse.csr_array, np.ndarray, Vocabulary | None]:
+    """Return the recommender of matrices, the histories, the ids of the users and the vocabulary of the items."""
     if isinstance(fitted, LogRecommender):
-        inner, vocabulary = fitted.recommender_, fitted._items_
+        check_is_fitted(fitted)
         users = as_ids(X, "X")
-        histories = fitted._histories(fitted._users_.positions(users, "X"))
-    else:
-        inner, histories, vocabulary = fitted, fitted._check_histories(X), fitted._vocabulary_
-        users = X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(histories.shape[0])
-    labels = np.arange(inner.n_features_in_) if vocabulary is None else vocabulary.ids
+        return fitted.recommender_, fitted._histories(fitted._users_.positions(users, "X")), users, fitted._items_
+    histories = fitted._check_histories(X)
+    users = X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(histories.shape[0])
+    return fitted, histories, users, fitted._vocabulary_
+
+
+def labels_of(recommender: BaseRecommender, vocabulary: Vocabulary | None) -> np.ndarray:
+    """Return the ids of the items, their positions where there are none."""
+    return np.arange(recommender.n_features_in_) if vocabulary is None else vocabulary.ids
+
+
+def _read(fitted: Any, X: Any, items: Any, query: Any, query_weight: float, about: Any) -> _Task:
+    inner, histories, users, vocabulary = read_histories(fitted, X)
+    if about is not None or isinstance(fitted, LogRecommender):
+        histories = inner._with_data(histories, users if about is None else about)
+    labels = labels_of(inner, vocabulary)
     scorer: Scorer = inner._scorer_
     steered = histories
     if query is not None:
         scorer, steered = inner._steered(histories, scorer, np.arange(scorer.n_columns), None, query, query_weight)
     if items is None:
-        columns, _ = rank_in_blocks(scorer, steered, int(inner.n_recommendations), histories)
+        columns, _ = rank_in_blocks(scorer, steered, int(inner.n_recommendations), histories[:, : len(labels)])
     else:
         columns = _positions(items, vocabulary, len(labels), len(users))
     return _Task(inner, scorer, steered, columns, users, labels)
@@ -200,7 +249,7 @@ def _additive(task: _Task, place: int) -> pd.DataFrame:
     content *= parts.data
     own = np.where(is_item, parts.indices, -1)
     baseline = task.scorer.baseline(task.X, columns)
-    kinds = np.where(is_item, "interactions", "query").astype(object)
+    kinds = _kinds(task, "interactions")[parts.indices]
     everyone = np.arange(len(columns))
     frame = pd.DataFrame(
         {
@@ -212,6 +261,13 @@ def _additive(task: _Task, place: int) -> pd.DataFrame:
         }
     )
     return frame[task.columns[frame["row"], place] >= 0]
+
+
+def _kinds(task: _Task, of_items: str) -> np.ndarray:
+    """Return the kind of the contributions of each column of the histories."""
+    further = task.recommender._kinds_of_data()
+    n_queries = task.X.shape[1] - task.recommender.n_features_in_ - len(further)
+    return np.array([of_items] * task.recommender.n_features_in_ + further + ["query"] * n_queries, dtype=object)
 
 
 def _share_of_content(recommender: BaseRecommender, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
@@ -242,13 +298,33 @@ def _counterfactual(task: _Task, place: int) -> pd.DataFrame:
                     "row": row,
                     "place": place,
                     "entry": np.where(is_item, columns, -1),
-                    "kind": np.where(is_item, "counterfactual", "query").astype(object),
+                    "kind": _kinds(task, "counterfactual")[columns],
                     "contribution": difference,
                 }
             )
         )
     empty = pd.DataFrame({name: [] for name in ("row", "place", "entry", "kind", "contribution")}, dtype=np.int64)
     return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def _integrated(task: _Task, place: int) -> pd.DataFrame:
+    """Return the integrated gradients of the scores of one place of the lists."""
+    rows = np.flatnonzero(task.columns[:, place] >= 0)
+    X = task.X[rows]
+    parts, rest = integrated_gradients(task.recommender, X, task.columns[rows, place])
+    kinds = np.repeat(np.array(["interactions", "baseline"], dtype=object), [X.nnz, len(rows)])
+    return pd.DataFrame(
+        {
+            "row": np.concatenate([rows[row_of_each(X)], rows]),
+            "place": place,
+            "entry": np.concatenate([X.indices, np.full(len(rows), -1)]),
+            "kind": kinds,
+            "contribution": np.concatenate([parts, rest]),
+        }
+    )
+
+
+TERMS = {"additive": _additive, "counterfactual": _counterfactual, "integrated_gradients": _integrated}
 
 
 def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None, n_reasons: int = 2) -> pd.Series:
@@ -294,19 +370,20 @@ def reasons(explanation: pd.DataFrame, names: Mapping | pd.Series | None = None,
         helpful = rows[rows["contribution"] > 0]
         is_item = helpful["source"].notna()
         others = helpful[~is_item].groupby("kind")["contribution"].sum()
-        query, baseline = others.get("query", 0.0), others.get("baseline", 0.0)
+        baseline = others.get("baseline", 0.0)
+        named = {kind: others[kind] for kind in OTHER_CLAUSES if kind in others}
         best = helpful[is_item].groupby(["source", "kind"], sort=False)["contribution"].sum()
         best = best.sort_values(ascending=False, kind="stable").head(n_reasons)
-        least = LEAST_SHARE * max([query, *best])
+        least = LEAST_SHARE * max([0.0, *named.values(), *best])
         best = best[best >= least]
-        clauses = [(query, "because it fits the query")] if query > 0 and query >= least else []
+        clauses = [(part, OTHER_CLAUSES[kind]) for kind, part in named.items() if part >= least]
         if baseline > helpful["contribution"].sum() - baseline or not (len(best) or clauses):
             clauses.append((baseline, "because it is popular"))
         for phrase, is_content in (("because of", False), ("because its description is close to that of", True)):
             own = best[(best.index.get_level_values("kind") == "content") == is_content]
             if len(own):
-                named = " and ".join(str(given.get(source, source)) for source, _ in own.index)
-                clauses.append((own.sum(), f"{phrase} {named}"))
+                sources = " and ".join(str(given.get(source, source)) for source, _ in own.index)
+                clauses.append((own.sum(), f"{phrase} {sources}"))
         text = ", and ".join(clause for _, clause in sorted(clauses, key=lambda each: -each[0]))
         return f"{text[0].upper()}{text[1:]}."
 

@@ -18,6 +18,7 @@ from skgnnrec.ranking import fitted_recommender
 __all__ = ["ExplanationDisplay"]
 
 KINDS = {"interactions": COLOURS[0], "content": COLOURS[1], "query": COLOURS[2], "counterfactual": COLOURS[3]}
+KINDS["baseline"] = "#555555"
 LONGEST_NAME = 38  # characters of a label
 
 
@@ -169,15 +170,24 @@ class ExplanationDisplay:
             label = kind if kind not in [above for _, above, _ in rows[:place]] else f"_{kind}"
             bars = self.ax_.barh(place, value, left=ends[place] - value, height=0.7, color=colour, label=label)
             self.bars_ += list(bars)
-            self.ax_.text(max(ends[place], ends[place] - value), place, f" {value:+.3g}", va="center", fontsize="small")
+            end = max(ends[place], ends[place] - value)
+            self.ax_.annotate(
+                f"{value:+.3g}",
+                (end, place),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize="small",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
         self.ax_.axvline(0, color=GREY, lw=0.8)
-        self.ax_.axvline(ends[-1], color="black", lw=0.8, ls=":")
+        self.ax_.axvline(ends[-1], color="black", lw=0.8, ls=":", zorder=0)
         self.ax_.set_yticks(range(len(rows)), [label for label, _, _ in rows])
         self.ax_.invert_yaxis()
         self.ax_.margins(x=0.15)
         item = self._name(self.contributions["item"].iloc[0])
         self.ax_.set(xlabel=f"Contribution to the score of {item} ({ends[-1]:.3g})")
-        self.ax_.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
+        self.ax_.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, frameon=False)
         return self
 
     def _rows(self, max_bars: int) -> list[tuple[str, str, float]]:

