@@ -1,11 +1,14 @@
 """Graph filters in closed form: co-occurrence, its low-pass part, and neighbours by content."""
 
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec._constraints import Interval
@@ -19,19 +22,29 @@ from skgnnrec.graph import (
     ridge_response,
     sharpened_cooccurrence,
     spectrum_of,
+    spectrum_of_sums,
     tail_slope,
 )
 from skgnnrec.interactions import binarize, row_of_each
 from skgnnrec.ranking import LowRank, PopularityTerm, Scorer, SparseWeights, Sum, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent, known_items
+from skgnnrec.recommenders._popularity_weight import (
+    Draw,
+    best_popularity_weight,
+    draw_targets,
+    enough_users,
+    without,
+)
 from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["GraphFilterRecommender"]
 
-# By whom the weight of popularity in a history falls to a quarter; at most this share of all users, by whom popularity
-# itself is known.
-ENOUGH_USERS, ENOUGH_SHARE = 50.0, 1 / 40
+POPULARITY_WEIGHTS, USUAL_WEIGHT = (0.0, 20.0, 200.0, 1000.0), 20.0
+# The mean factor of popularity in the histories, below which its weight changes too little to be worth a comparison.
+NOTICEABLE_FACTOR = 0.02
+LEFT_OUT_SHARE = 0.2  # of users, at most
+DRAWN_ROWS = 250  # of dense scores at a time
 
 
 class GraphFilterRecommender(ClosedForm):
@@ -78,9 +91,10 @@ class GraphFilterRecommender(ClosedForm):
         doubled. Non-negative.
     popularity_exponent : float, default=0.3
         The exponent b: the larger it is, the more popular the recommended items. Between -1 and 1.
-    popularity_weight : float, default=20.0
-        The weight π of popularity for histories with few users. It changes little where items have many users.
-        Non-negative.
+    popularity_weight : float or "auto", default="auto"
+        The weight π of popularity for histories with few users. Non-negative. "auto" is 20 where the items of the
+        histories have many users: the weight changes little there. Elsewhere it chooses 0, 20, 200 or 1,000 by the
+        interactions of at most 1,000 users, in a fit to the other users. That doubles the time of the fit.
     degree_exponent : float, default=0.5
         The exponent a, between 0 and 1. The larger it is, the less the pairs of an active user count; the exponent of
         popular items is 1 - a.
@@ -171,7 +185,7 @@ class GraphFilterRecommender(ClosedForm):
         **BaseRecommender._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "popularity_exponent": [Interval(Real, -1, 1, closed="both")],
-        "popularity_weight": [Interval(Real, 0, None, closed="left")],
+        "popularity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "degree_exponent": [Interval(Real, 0, 1, closed="both")],
         "sharpness": [Interval(Real, 0, None, closed="neither")],
         "low_pass_weight": [Interval(Real, 0, None, closed="left")],
@@ -190,7 +204,7 @@ class GraphFilterRecommender(ClosedForm):
         alpha: float = 0.3,
         low_pass_weight: float = 1.5,
         popularity_exponent: float = 0.3,
-        popularity_weight: float = 20.0,
+        popularity_weight: float | str = "auto",
         degree_exponent: float = 0.5,
         sharpness: float = 1.0,
         n_components: int = 512,
@@ -226,17 +240,35 @@ class GraphFilterRecommender(ClosedForm):
     def _reads_values(self) -> bool:
         return not self.binary
 
+    def _exponent_of_sums(self) -> float | None:
+        if not self.binary:
+            raise ValueError(
+                "GraphFilterRecommender(binary=False) learns from more than which items users have: set binary=True."
+            )
+        return 2 * float(self.degree_exponent)
+
     @np.errstate(under="ignore")
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
-        X = binarize(X) if self.binary else X
+    def _fit_interactions(
+        self,
+        X: sparse.csr_array,
+        vectors: np.ndarray | None,
+        previous: Any,
+        statistics: Statistics | None = None,
+    ) -> None:
         cache = check_cache(self.memory)
-        # Hashed once for both caches.
-        key = None if self.memory is None else joblib.hash(X)
-        cooccurrence, spectrum = (cache.cache(part, ignore=["X"]) for part in (_cooccurrence, _spectrum))
-        n_components = min(int(self.n_components), max(1, min(X.shape) // 4))
-        found = spectrum(X, key, self.degree_exponent, n_components, self.random_state)
+        n_users = X.shape[0] if statistics is None else statistics.n_users
+        n_components = min(int(self.n_components), max(1, min(n_users, X.shape[1]) // 4))
+        if statistics is not None:
+            self._item_counts_ = statistics.item_counts
+            found, (graph, mass) = spectrum_of_sums(statistics, n_components), _graph(statistics, self.sharpness)
+        else:
+            X = binarize(X) if self.binary else X
+            # Hashed once for both caches.
+            key = None if self.memory is None else joblib.hash(X)
+            cooccurrence, spectrum = (cache.cache(part, ignore=["X"]) for part in (_cooccurrence, _spectrum))
+            found = spectrum(X, key, self.degree_exponent, n_components, self.random_state)
+            graph, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
         slope = tail_slope(float(found.values[-1:].sum()), self.alpha)
-        graph, mass = cooccurrence(X, key, self.degree_exponent, self.sharpness)
         popularity = popularity_scale(self._item_counts_, self.popularity_exponent)
         scale = np.float32(slope / found.largest)
         self.graph_ = rescale(graph, scale / popularity, popularity)
@@ -247,9 +279,9 @@ class GraphFilterRecommender(ClosedForm):
         self._projection_ = (found.vectors * weights / popularity[:, None]).astype(np.float32)
         items = (found.vectors * popularity[:, None]).astype(np.float32)
         first = np.sqrt(self._item_counts_ / max(self._item_counts_.sum(), 1))
-        self._popularity_share_ = float(self.popularity_weight) * first / popularity
+        self._enough_ = enough_users(n_users)
+        self._popularity_share_ = self._chosen_popularity_weight(X, statistics) * first / popularity
         self._popularity_ = (first * popularity).astype(np.float32)
-        self._enough_ = min(ENOUGH_USERS, ENOUGH_SHARE * X.shape[0])
         if vectors is not None:
             similarity = cache.cache(SimilarityGraph.build)(vectors, int(self.n_neighbors))
             is_known = known_items(self._item_counts_)
@@ -259,6 +291,26 @@ class GraphFilterRecommender(ClosedForm):
             self.graph_ = self.graph_ + self._neighbors_
             self.graph_, items = self._with_cold_items(items)
         self.item_embedding_ = round_for_exact_sums(items, items.shape[1], axis=1)
+
+    def _chosen_popularity_weight(self, X: sparse.csr_array, statistics: Statistics | None) -> float:
+        if self.popularity_weight != "auto":
+            return float(self.popularity_weight)
+        if statistics is not None:
+            return USUAL_WEIGHT
+        users, targets = draw_targets(X)
+        left_out = np.random.default_rng(0).permutation(np.unique(users))[: int(LEFT_OUT_SHARE * X.shape[0])]
+        is_drawn = np.isin(users, left_out)
+        evidence = binarize(X[users[is_drawn]]) @ self._item_counts_.astype(np.float64)
+        factor = (self._enough_ / (self._enough_ + evidence)) ** 2
+        if not is_drawn.any() or factor.mean() < NOTICEABLE_FACTOR:
+            return USUAL_WEIGHT
+        trial = clone(self).set_params(popularity_weight=1.0, catalog=None, item_encoder=None, memory=None)
+        trial.fit(X[np.setdiff1d(np.arange(X.shape[0]), left_out)])
+        scorer = trial._scorer()
+        assert isinstance(scorer, Sum)  # with popularity as its last term
+        return best_popularity_weight(
+            _draws(X[users[is_drawn]], targets[is_drawn], scorer), POPULARITY_WEIGHTS, USUAL_WEIGHT
+        )
 
     def _with_cold_items(self, items: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
         """Return the graph and the factors in which items without interactions consist of shares of others."""
@@ -306,14 +358,27 @@ class GraphFilterRecommender(ClosedForm):
         return X @ self._projection_
 
 
+def _draws(X: sparse.csr_array, targets: np.ndarray, scorer: Sum) -> Iterator[Draw]:
+    """Yield the scores of histories without their targets, those of the last term apart."""
+    behavior, popularity = Sum(scorer.terms[:-1]), scorer.terms[-1]
+    for start in range(0, len(targets), DRAWN_ROWS):
+        drawn, left_out = X[start : start + DRAWN_ROWS], targets[start : start + DRAWN_ROWS]
+        histories = without(drawn, left_out)
+        yield Draw(behavior.scores(histories), popularity.scores(histories), drawn, left_out)
+
+
 # Functions that a cache keeps, by a key for X.
 
 
 def _cooccurrence(
     X: sparse.csr_array, key: str | None, degree_exponent: float, sharpness: float
 ) -> tuple[sparse.csr_array, np.float32]:
+    return _graph(Statistics.accumulate(X, 2 * degree_exponent), sharpness)
+
+
+def _graph(statistics: Statistics, sharpness: float) -> tuple[sparse.csr_array, np.float32]:
     """Return the sharpened co-occurrence, and its mean row sum over items with any, 1 where no item has any."""
-    graph = sharpened_cooccurrence(Statistics.accumulate(X, 2 * degree_exponent), sharpness)
+    graph = sharpened_cooccurrence(statistics, sharpness)
     sums = graph.sum(axis=1)
     return graph, np.float32(sums[sums > 0].mean()) if (sums > 0).any() else np.float32(1.0)
 

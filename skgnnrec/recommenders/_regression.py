@@ -11,7 +11,7 @@ from scipy.linalg import blas, lapack
 from skgnnrec._device import map_in_threads
 from skgnnrec.graph import Statistics, inverse_power, next_item_sums, popularity_scale, rescale
 
-__all__ = ["Regression", "mean_length", "next_item_weights", "regress"]
+__all__ = ["Regression", "mean_length", "next_item_weights", "regress", "regress_on"]
 
 BLOCK_ROWS = 1024
 DENSE_SHARE = 0.03  # of non-zero sums, from which on a dense product is faster than a sparse one
@@ -99,6 +99,33 @@ class Regression:
             weights /= self.scale
         return weights
 
+    def mean_length(self, is_counted: np.ndarray) -> float:
+        """Return the mean Euclidean length of some columns of the weights."""
+        squares = np.zeros(len(self.precision))
+        for start in range(0, len(self.precision), BLOCK_ROWS):
+            rows = self.scale[start : start + BLOCK_ROWS, None] * self.precision[start : start + BLOCK_ROWS]
+            squares += np.einsum("ij,ij->j", rows, rows)
+        own = self.scale * self.precision.diagonal()
+        return float((np.sqrt(np.maximum(squares - own**2, 0)) / own)[is_counted].mean())
+
+    @np.errstate(under="ignore")
+    def scores_without(self, X: sparse.csr_array, targets: np.ndarray) -> np.ndarray:
+        """Return the scores that rows of the fit without their targets give to other items, by the other rows.
+
+        With the row x, its weight u² and v = P x / (1 - u² x P x), the inverse on the other rows is
+        P' = P + u² (1 - u² x P x) v vᵀ, and x P' = v.
+        """
+        rows = np.arange(len(targets))
+        scaled = rescale(X, np.ones(len(rows)), self.scale)
+        weights = inverse_power(np.diff(X.indptr), self.user_exponent).astype(np.float32)
+        v = np.asarray(scaled @ self.precision)
+        kept = 1 - weights * np.asarray(scaled.multiply(v).sum(axis=1)).ravel()
+        v /= kept[:, None]
+        lengths = (weights * kept)[:, None]
+        own = np.asarray(scaled[rows, targets]).ravel()[:, None]
+        scores = own * (self.precision[targets] + lengths * v[rows, targets][:, None] * v) - v
+        return scores / ((self.precision.diagonal() + lengths * v**2) * self.scale)
+
     @np.errstate(under="ignore")
     def update(self, removed: sparse.csr_array, added: sparse.csr_array) -> Regression:
         """Return the regression without some rows and with others, where the scale is 1: Woodbury's identity.
@@ -130,14 +157,28 @@ def regress(
     content_weight: float,
     alpha: float,
 ) -> Regression:
+    """Return the inverse of the Gram matrix of interactions."""
+    kernel = {"gamma": gamma, "content_weight": content_weight, "alpha": alpha}
+    return regress_on(Statistics.accumulate(X, user_exponent), vectors, item_exponent=item_exponent, **kernel)
+
+
+def regress_on(
+    statistics: Statistics,
+    vectors: np.ndarray | None,
+    *,
+    item_exponent: float,
+    gamma: float,
+    content_weight: float,
+    alpha: float,
+) -> Regression:
     """Return the inverse of the Gram matrix; λ and w² are relative to its mean diagonal."""
-    gram, scale = scaled_gram(Statistics.accumulate(X, user_exponent), item_exponent)
+    gram, scale = scaled_gram(statistics, item_exponent)
     mean_diagonal = _mean_diagonal(gram)
     weight = content_weight * mean_diagonal
     ridge = alpha * mean_diagonal
     precision = solve(gram, vectors, gamma, weight, ridge)
     projection = None if vectors is None else np.float32(weight) * scale[:, None] * (precision @ vectors)
-    return Regression(precision, scale, projection, user_exponent, ridge)
+    return Regression(precision, scale, projection, statistics.user_exponent, ridge)
 
 
 def _mean_diagonal(gram: np.ndarray) -> float:

@@ -1,22 +1,32 @@
 """Item-to-item ridge regression in closed form, on interactions and item vectors together."""
 
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import joblib
 import numpy as np
 from scipy import sparse
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec._constraints import Interval
 from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import inverse_power, popularity_scale, rescale
+from skgnnrec.graph import Statistics, count_users, inverse_power, leading_eigenvectors, popularity_scale, rescale
 from skgnnrec.interactions import binarize, has_order
-from skgnnrec.ranking import DenseWeights, Scorer
+from skgnnrec.ranking import DenseWeights, PopularityTerm, Scorer, Sum
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent, known_items
-from skgnnrec.recommenders._regression import Regression, mean_length, next_item_weights, regress
+from skgnnrec.recommenders._popularity_weight import (
+    Draw,
+    best_popularity_weight,
+    draw_targets,
+    enough_users,
+    without,
+)
+from skgnnrec.recommenders._regression import Regression, mean_length, next_item_weights, regress, regress_on
 from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["RidgeRecommender"]
@@ -25,6 +35,8 @@ __all__ = ["RidgeRecommender"]
 ORDER_ALPHA, ORDER_CONTENT = 3.0, 0.3
 # Of the users that may change before λ and w², which are relative to the interactions, are computed anew.
 UPDATED_SHARE = 0.02
+POPULARITY_WEIGHTS = (0.0, 3.0, 10.0, 30.0, 100.0)
+DRAWN_ROWS = 250  # of dense scores at a time
 
 
 class RidgeRecommender(ClosedForm):
@@ -46,6 +58,13 @@ class RidgeRecommender(ClosedForm):
     learns from it. Its samples are the prefixes of the histories, in which the values are divided by the latest one,
     and its targets the items of the next step. Both use the kernel of the item vectors, and their sum is one matrix of
     weights.
+
+    Histories of rare items say little. With `popularity_weight`, the scores also contain
+
+    .. math:: \pi \, l \, \lVert x \rVert_1 \left(\frac{m}{m + e}\right)^2 \frac{d}{\lVert d \rVert},
+
+    where e is the number of users of the items of x, d the number of users of each item, l the mean length of the
+    columns of B, and m = 50 or a fortieth of the users, whichever is less.
 
     Items without interactions, new ones and those of the catalog, have the weights of their nearest items by content:
     the mean of the weights of the 20 nearest, in proportion to the fourth power of the cosine. A neighbour in the
@@ -75,7 +94,11 @@ class RidgeRecommender(ClosedForm):
         The exponent c: above 0 it raises the scores of popular items, below 0 it lowers them. Between -1 and 1.
     popularity_exponent : float, default=0.0
         The exponent b of the factor :math:`d_i^b` of the scores of an item with d_i users. Above 0 it raises the scores
-        of popular items. Between -1 and 1.
+        of popular items. Between -1 and 1. It does not change the term of `popularity_weight`.
+    popularity_weight : float or "auto", default="auto"
+        The weight π of popularity for histories of items with few users. Non-negative. "auto" chooses 0, 3, 10, 30 or
+        100 by the exact scores of at most 1,000 interactions without their users, and 0 where there are fewer than
+        200. It adds a few percent to the time of the fit.
     order_weight : float, default=0.0
         Weight of the regression of the next item. With 1, the weights of an item have the same mean length in both
         regressions. Non-negative. Values near 0.8 suit histories with an order. With 0, and where no row of X has
@@ -160,6 +183,7 @@ class RidgeRecommender(ClosedForm):
         "user_exponent": [Interval(Real, 0, None, closed="left")],
         "item_exponent": [Interval(Real, -1, 1, closed="both")],
         "popularity_exponent": [Interval(Real, -1, 1, closed="both")],
+        "popularity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "order_weight": [Interval(Real, 0, None, closed="left")],
         "rank_decay": [Interval(Real, 0, 1, closed="neither"), None],
         "binary": ["boolean"],
@@ -177,6 +201,7 @@ class RidgeRecommender(ClosedForm):
         user_exponent: float = 0.0,
         item_exponent: float = 0.0,
         popularity_exponent: float = 0.0,
+        popularity_weight: float | str = "auto",
         order_weight: float = 0.0,
         rank_decay: float | None = None,
         binary: bool = True,
@@ -194,6 +219,7 @@ class RidgeRecommender(ClosedForm):
         self.user_exponent = user_exponent
         self.item_exponent = item_exponent
         self.popularity_exponent = popularity_exponent
+        self.popularity_weight = popularity_weight
         self.order_weight = order_weight
         self.rank_decay = rank_decay
         self.binary = binary
@@ -204,8 +230,23 @@ class RidgeRecommender(ClosedForm):
         self.memory = memory
         self.random_state = random_state
 
+    def _exponent_of_sums(self) -> float | None:
+        if self.order_weight > 0 or not self.binary:
+            name, needed = ("order_weight", 0) if self.order_weight > 0 else ("binary", True)
+            raise ValueError(
+                f"RidgeRecommender({name}={getattr(self, name)!r}) learns from more than which items users have: set "
+                f"{name}={needed}."
+            )
+        return float(self.user_exponent)
+
     @np.errstate(under="ignore")
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+    def _fit_interactions(
+        self,
+        X: sparse.csr_array,
+        vectors: np.ndarray | None,
+        previous: Any,
+        statistics: Statistics | None = None,
+    ) -> None:
         n_items = X.shape[1]
         has_steps = self.order_weight > 0 and has_order(X)
         check_memory(
@@ -215,10 +256,15 @@ class RidgeRecommender(ClosedForm):
             "GraphFilterRecommender takes catalogs of any size.",
         )
         cache = check_cache(self.memory)
+        self._enough_ = enough_users(X.shape[0] if statistics is None else statistics.n_users)
         kernel = {"gamma": float(self.gamma), "content_weight": float(self.content_weight), "alpha": float(self.alpha)}
         exponents = {name: float(getattr(self, name)) for name in ("user_exponent", "item_exponent")}
         histories = binarize(X) if self.binary else X
+        if statistics is not None:
+            self._fit_sums(statistics, vectors, kernel)
+            return
         found = cache.cache(regress)(histories, vectors, **exponents, **kernel)
+        self.popularity_weight_ = self._chosen_popularity_weight(histories, vectors, found, {**exponents, **kernel})
         following = None
         if has_steps:
             kernel |= {"alpha": ORDER_ALPHA, "content_weight": ORDER_CONTENT if self.content_weight else 0.0}
@@ -234,6 +280,17 @@ class RidgeRecommender(ClosedForm):
             self.item_embedding_ = np.ascontiguousarray(Vt.T, dtype=np.float32)
             self._projection_ = self.weights_ @ self.item_embedding_
 
+    def _fit_sums(self, statistics: Statistics, vectors: np.ndarray | None, kernel: dict[str, float]) -> None:
+        self._item_counts_ = statistics.item_counts
+        self.popularity_weight_ = 0.0 if self.popularity_weight == "auto" else float(self.popularity_weight)
+        found = regress_on(statistics, vectors, item_exponent=float(self.item_exponent), **kernel)
+        self._regression_, self._n_changed_ = None, 0
+        self._set_weights(found, None, overwrite=True)
+        if vectors is None:
+            n_components = min(self.embedding_dim, len(statistics.item_counts))
+            _, self.item_embedding_ = leading_eigenvectors(statistics.cooccurrence, n_components)
+            self._projection_ = self.weights_ @ self.item_embedding_
+
     def _set_weights(self, found: Regression, following: np.ndarray | None, *, overwrite: bool) -> None:
         """Set the weights of all items, and with vectors the map of histories to embeddings."""
         self._diagonal_ = found.precision.diagonal().copy()
@@ -243,6 +300,8 @@ class RidgeRecommender(ClosedForm):
         if following is not None:
             ratio = mean_length(self.weights_, is_known) / mean_length(following, is_known)
             self.weights_ += np.float32(self.order_weight * ratio) * following
+        self._popularity_length_ = mean_length(self.weights_, is_known)
+        self._popularity_ = shares_of_users(self._item_counts_)
         if self.popularity_exponent:
             self.weights_ *= popularity_scale(self._item_counts_, self.popularity_exponent).astype(np.float32)
         if self.item_vectors_ is not None:
@@ -250,7 +309,9 @@ class RidgeRecommender(ClosedForm):
             self.item_embedding_, self._projection_ = self.item_vectors_, found.projection
             length = mean_length(self.weights_, is_known)
             self._by_content_ = ItemsByContent(self.item_vectors_, is_known, length, float(self.new_item_scale))
-            self.weights_[:, self._by_content_.cold] = self._mix(*self._by_content_.of_cold())
+            shares, own = self._by_content_.of_cold()
+            self.weights_[:, self._by_content_.cold] = self._mix(shares, own)
+            self._popularity_[self._by_content_.cold] = shares.T @ self._popularity_
 
     def _reads_values(self) -> bool:
         return not self.binary or self.order_weight > 0
@@ -259,12 +320,13 @@ class RidgeRecommender(ClosedForm):
         """Update the inverse for few rows; solve again for many, for sums that depend on all rows, and at first."""
         n_changed = removed.shape[0] + added.shape[0]
         is_fixed = self.order_weight == 0 and self.item_exponent == 0
-        limit = min(UPDATED_SHARE * self._histories_.shape[0], self.n_features_in_ / 8)
+        limit = min(UPDATED_SHARE * self._learned_rows().shape[0], self.n_features_in_ / 8)
         if self._regression_ is None or not is_fixed or self._n_changed_ + n_changed > limit:
             super()._update(removed, added)
             return
         self._regression_ = self._regression_.update(removed, added)
         self._n_changed_ += n_changed
+        self._enough_ = enough_users(self._learned_rows().shape[0])
         self._set_weights(self._regression_, None, overwrite=False)
         if self.item_vectors_ is None:
             self._projection_ = self.weights_ @ self.item_embedding_
@@ -279,7 +341,7 @@ class RidgeRecommender(ClosedForm):
         P (G + w² K) = I - λ P. With the regression of the next item, the parts cannot be told apart.
         """
         content = np.zeros(X.nnz)
-        if self.item_vectors_ is None or self.order_weight:
+        if self.item_vectors_ is None or self.order_weight or self._histories_ is None:
             return content
         scale, popularity = self._item_scale_, popularity_scale(self._item_counts_, self.popularity_exponent)
         distinct, places = np.unique(columns, return_inverse=True)
@@ -296,8 +358,25 @@ class RidgeRecommender(ClosedForm):
             content[entries] = np.where(items == column, 0, X.data[entries] * (self.weights_[items, column] - taught))
         return content
 
+    def _chosen_popularity_weight(
+        self, X: sparse.csr_array, vectors: np.ndarray | None, found: Regression, settings: dict[str, float]
+    ) -> float:
+        if self.popularity_weight != "auto":
+            return float(self.popularity_weight)
+        # The regression follows from the others: the cache need not hash a matrix of n_items².
+        choose = check_cache(self.memory).cache(_popularity_weight, ignore=["X", "found"])
+        return choose(X, found, None if self.memory is None else joblib.hash((X, vectors, settings)))
+
     def _scorer(self) -> Scorer:
-        return DenseWeights(self.weights_)
+        return self._with_popularity(self.weights_, self._popularity_)
+
+    def _with_popularity(self, weights: np.ndarray, popularity: np.ndarray) -> Scorer:
+        """Return the scorer of some columns: the weights, and the popularity where it has a weight."""
+        scorer = DenseWeights(weights)
+        if not self.popularity_weight_:
+            return scorer
+        share = np.full(len(weights), self.popularity_weight_ * self._popularity_length_)
+        return Sum((scorer, PopularityTerm(share, self._item_counts_, popularity, self._enough_)))
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         check_memory(
@@ -305,7 +384,32 @@ class RidgeRecommender(ClosedForm):
             f"Weights of {len(vectors)} new items",
             "Pass fewer candidates at a time.",
         )
-        return DenseWeights(self._mix(*self._by_content_.of_new(vectors)))
+        shares, own = self._by_content_.of_new(vectors)
+        return self._with_popularity(self._mix(shares, own), shares.T @ self._popularity_)
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         return X @ self._projection_
+
+
+def shares_of_users(item_counts: np.ndarray) -> np.ndarray:
+    """Return the number of users of each item, as a vector of unit length."""
+    return (item_counts / (np.linalg.norm(item_counts) or 1)).astype(np.float32)
+
+
+def _popularity_weight(X: sparse.csr_array, found: Regression, key: str | None) -> float:
+    """Return the weight of popularity that ranks left-out items best; the key tells a cache what the others are."""
+    rows, targets = draw_targets(X)
+    item_counts = count_users(X)
+    share = np.full(X.shape[1], found.mean_length(known_items(item_counts)))
+    # A user counts neither among those who share the items of the history nor among those who have the target.
+    term = PopularityTerm(share, item_counts - 1, shares_of_users(item_counts), enough_users(X.shape[0]))
+
+    def draws() -> Iterator[Draw]:
+        for start in range(0, len(rows), DRAWN_ROWS):
+            drawn, left_out = X[rows[start : start + DRAWN_ROWS]], targets[start : start + DRAWN_ROWS]
+            popularity = term.scores(without(drawn, left_out))
+            places = np.arange(len(left_out)), left_out
+            popularity[places] *= (1 - 1 / item_counts[left_out]).astype(np.float32)
+            yield Draw(found.scores_without(drawn, left_out), popularity, drawn, left_out)
+
+    return best_popularity_weight(draws(), POPULARITY_WEIGHTS, otherwise=0.0)

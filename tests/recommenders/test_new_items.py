@@ -43,9 +43,8 @@ def expected_weights(rec, vectors, new, scale):
 
 def test_new_items_are_the_mean_of_their_neighbours_which_count_themselves(rec, dense, vectors):
     new = np.random.default_rng(2).standard_normal((7, 12))
-    if isinstance(rec, GraphFilterRecommender):  # its popularity is not linear in the history
-        rec.set_params(popularity_weight=0)
-    rec.set_params(new_item_scale=0.8).fit(dense)
+    # The term of popularity is not linear in the history.
+    rec.set_params(popularity_weight=0, new_item_scale=0.8).fit(dense)
     _, mean, own = expected_weights(rec, vectors, new, 0.8)
     items, scores = rec.recommend(dense, 7, candidates=ItemCatalog(new), exclude_seen=False)
     found = np.empty((90, 7))

@@ -51,7 +51,7 @@ def ease(G):
 
 
 def test_without_item_data_it_is_ease(dense):
-    rec = RidgeRecommender(ALPHA).fit(dense)
+    rec = RidgeRecommender(ALPHA, popularity_weight=0).fit(dense)
     expected = ease(gram(dense)[0])
     assert_allclose(rec.weights_, expected, atol=1e-4)
     assert rec.weights_.dtype == np.float32
@@ -113,7 +113,7 @@ def test_weights_below_the_range_of_float32_are_no_errors():
 
 def test_values_weigh_the_history_and_not_the_fit(dense):
     weighted = dense * np.random.default_rng(3).uniform(0.5, 2, dense.shape)
-    rec, same = RidgeRecommender(ALPHA).fit(dense), RidgeRecommender(ALPHA).fit(weighted)
+    rec, same = (RidgeRecommender(ALPHA, popularity_weight=0).fit(X) for X in (dense, weighted))
     assert_array_equal(rec.weights_, same.weights_)
     assert_allclose(same.decision_function(weighted), weighted @ ease(gram(dense)[0]), atol=1e-4)
 
@@ -234,8 +234,8 @@ def test_ranks_take_the_place_of_values(ordered):
 
 
 def test_popularity_exponent_scales_the_scores(dense):
-    plain = RidgeRecommender(ALPHA).fit(dense)
-    scaled = RidgeRecommender(ALPHA, popularity_exponent=0.3).fit(dense)
+    plain = RidgeRecommender(ALPHA, popularity_weight=0).fit(dense)
+    scaled = RidgeRecommender(ALPHA, popularity_exponent=0.3, popularity_weight=0).fit(dense)
     counts = np.maximum((dense > 0).sum(axis=0), 1)
     assert_allclose(scaled.decision_function(dense), plain.decision_function(dense) * counts**0.3, rtol=1e-4, atol=1e-4)
 
