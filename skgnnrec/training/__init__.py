@@ -8,6 +8,7 @@ from skgnnrec.training._losses import (
     contrast_loss,
     multiple_negatives_loss,
     sampled_softmax_loss,
+    similarity_loss,
     softmax_loss,
 )
 from skgnnrec.training._progress import Learner, Progress
@@ -33,6 +34,7 @@ __all__ = [
     "open_checkpoint",
     "sampled_softmax_loss",
     "schedule_steps",
+    "similarity_loss",
     "softmax_loss",
     "train",
     "train_estimator",

@@ -46,11 +46,11 @@ def train_estimator(
                 group["lr"] = step_size(epoch)
         epochs.append(estimator._callback_fit_ctx.subcontext("epoch").call_on_fit_task_begin(estimator=original))
 
-    def state() -> dict[str, Any]:
-        # The whole state: a copy of the original would keep attributes of an earlier fit.
-        return {"__dict__": {**vars(estimator), **reconstruct()}}
-
     def after_epoch(progress: Progress) -> bool:
+        def state() -> dict[str, Any]:
+            # The whole state: a copy of the original would keep attributes of an earlier fit.
+            return {"__dict__": {**vars(estimator), **_curves(estimator, progress), **reconstruct()}}
+
         X, y = held_out
         return epochs.pop().call_on_fit_task_end(estimator=original, X=X, y=y, reconstruction_attributes=state)
 
@@ -64,3 +64,10 @@ def train_estimator(
         after_epoch=after_epoch,
         checkpoint=checkpoint,
     )
+
+
+def _curves(estimator: Any, progress: Progress) -> dict[str, Any]:
+    """Return the fitted attributes that describe a training so far; a further training continues the curves."""
+    losses = [*getattr(estimator, "loss_curve_", ()), *progress.losses]
+    scores = [*getattr(estimator, "validation_scores_", ()), *progress.scores]
+    return {"loss_curve_": losses, "validation_scores_": scores, "n_iter_": len(losses)}

@@ -9,7 +9,14 @@ import torch.nn.functional as F
 
 from skgnnrec._device import resolve_dtype
 
-__all__ = ["bpr_loss", "contrast_loss", "multiple_negatives_loss", "sampled_softmax_loss", "softmax_loss"]
+__all__ = [
+    "bpr_loss",
+    "contrast_loss",
+    "multiple_negatives_loss",
+    "sampled_softmax_loss",
+    "similarity_loss",
+    "softmax_loss",
+]
 
 MANY_ITEMS = 4096  # from this number on, products are computed in bfloat16
 BLOCK_BYTES = 1 << 25  # of one block of scores, users of a batch × all items
@@ -55,6 +62,17 @@ def contrast_loss(first: torch.Tensor, second: torch.Tensor, temperature: float)
     first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
     own = (first * second).sum(dim=1) / temperature
     return softmax_loss(first, second, own, torch.arange(len(own), device=own.device), temperature)
+
+
+def similarity_loss(scores: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Return the mean over users of the expected similarity of two recommended items, Σ_ij p_i p_j v_i · v_j.
+
+    p is the softmax of the scores, (n_users, n_items), and `vectors` holds unit vectors of the items, (n_items, dim).
+    For unit vectors, it is one minus the quadratic entropy of p (Rao, Theoretical Population Biology 1982), a diversity
+    whose mean over lists is the intra-list distance (Wasilewski & Hurley, FLAIRS 2016).
+    """
+    means = torch.softmax(scores, dim=1) @ vectors  # (n_users, dim)
+    return means.square().sum(dim=1).mean()
 
 
 def multiple_negatives_loss(

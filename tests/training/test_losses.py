@@ -15,6 +15,7 @@ from skgnnrec.training import (
     contrast_loss,
     multiple_negatives_loss,
     sampled_softmax_loss,
+    similarity_loss,
     softmax_loss,
 )
 
@@ -49,6 +50,17 @@ def test_bpr_without_a_negative_is_zero():
     loss = bpr_loss(positive, torch.tensor([[-torch.inf]]))
     loss.backward()
     assert (loss.item(), positive.grad.item()) == (0.0, 0.0)
+
+
+def test_similarity_by_hand():
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    even, certain = similarity_loss(torch.zeros(1, 2), vectors), similarity_loss(torch.tensor([[99.0, 0.0]]), vectors)
+    assert float(even) == pytest.approx(0.5)  # both items are the same in half of the pairs
+    assert float(certain) == pytest.approx(1.0)
+    shares, cosines = np.array([0.5, 0.3, 0.2]), np.array([[1, 0.6, 0], [0.6, 1, 0.8], [0, 0.8, 1]])
+    vectors = torch.tensor([[1, 0], [0.6, 0.8], [0, 1]], dtype=torch.float64)
+    found = similarity_loss(torch.tensor(np.log(shares))[None], vectors)
+    assert float(found) == pytest.approx(shares @ cosines @ shares)
 
 
 def test_sampled_softmax_by_hand():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +13,8 @@ from scipy import sparse
 from skgnnrec.graph import MessagePassing, count_users, message_passing
 from skgnnrec.interactions import row_of_each
 from skgnnrec.metrics import ndcg_at_k
+from skgnnrec.recommenders._trained_scores import popularity_bias
 from skgnnrec.recommenders.gnn._model import Embeddings, GraphEncoder
-from skgnnrec.recommenders.gnn._scorer import popularity_bias
 from skgnnrec.training import (
     batches_of,
     bpr_loss,
@@ -23,12 +23,14 @@ from skgnnrec.training import (
     draw_unseen_items,
     keys_of,
     sampled_softmax_loss,
+    similarity_loss,
     softmax_loss,
 )
 
 __all__ = ["Batch", "RankingLearner", "Validation"]
 
 BLOCK_USERS = 512  # held-out users ranked at once
+FEWEST_USERS = 100  # by whom a popularity exponent is chosen; a choice by fewer would be noise
 
 
 class Batch(NamedTuple):
@@ -71,6 +73,7 @@ class RankingLearner:
         n_negatives: int | None,
         temperature: float,
         contrast_weight: float,
+        diversity_weight: float,
         noise: float,
         popularity_exponent: float,
         validation: Validation | None,
@@ -79,17 +82,16 @@ class RankingLearner:
         self._device, self._seed = encoder.inputs.device, seed
         self._loss, self._batch_size = loss, batch_size
         self._n_negatives, self._temperature = n_negatives, temperature
-        self._contrast_weight, self._noise = contrast_weight, noise
+        self._contrast_weight, self._noise, self._diversity_weight = contrast_weight, noise, diversity_weight
         self._seen = keys_of(history) if loss == "bpr" else np.zeros(0, dtype=np.int64)
         popularity = count_users(history)
         # Items without users are no negatives of the softmax: they are new, not disliked.
         self._warm_columns = np.flatnonzero(popularity)
         self._warm = torch.tensor(self._warm_columns, device=self._device)
         self._bias = torch.zeros(history.shape[1], device=self._device)
+        self._popularity, self._validation = popularity, validation
         if loss == "softmax":
-            bias, _ = popularity_bias(popularity, popularity_exponent, temperature)
-            self._bias = torch.tensor(bias, device=self._device)
-        self._validation = validation
+            self._rank_by(popularity_exponent)
         self._generator = torch.Generator(device=self._device)
 
     def parameters(self) -> list[torch.Tensor]:
@@ -113,10 +115,12 @@ class RankingLearner:
         """Return the loss of a batch."""
         embeddings = self.encoder.propagate(self._noise if self._contrast_weight else 0.0, self._generator)
         users = self._users_of(embeddings, batch.users, batch.past)
-        ranking = self._softmax(users, embeddings, batch) if self._loss == "softmax" else _bpr(users, embeddings, batch)
-        if not self._contrast_weight:
-            return ranking
-        return ranking + self._contrast_weight * self._contrast(users, embeddings, batch)
+        loss = self._softmax(users, embeddings, batch) if self._loss == "softmax" else _bpr(users, embeddings, batch)
+        if self._contrast_weight:
+            loss = loss + self._contrast_weight * self._contrast(users, embeddings, batch)
+        if self._diversity_weight:
+            loss = loss + self._diversity_weight * self._similarity(users, embeddings, batch)
+        return loss
 
     def validate(self) -> float | None:
         """Return the mean NDCG on the held-out interactions, None without any."""
@@ -135,6 +139,20 @@ class RankingLearner:
                 scores[self._put(row_of_each(block)), self._put(block.indices)] = -torch.inf
                 found.append(scores.topk(min(k, scores.shape[1]), dim=1).indices.cpu().numpy())
         return float(ndcg_at_k(held_out, np.vstack(found)))
+
+    def best_popularity_exponent(self, exponents: Sequence[float], otherwise: float) -> float:
+        """Return the exponent with the best mean NDCG on the held-out interactions, `otherwise` with few users."""
+        if self._validation is None or len(self._validation.rows) < FEWEST_USERS or self._loss != "softmax":
+            return otherwise
+        scores = []
+        for exponent in exponents:
+            self._rank_by(exponent)
+            scores.append(self.validate())
+        return exponents[int(np.argmax(np.array(scores, dtype=np.float64)))]
+
+    def _rank_by(self, popularity_exponent: float) -> None:
+        bias, _ = popularity_bias(self._popularity, popularity_exponent, self._temperature)
+        self._bias = torch.tensor(bias, device=self._device)
 
     def _as_compared(self, vectors: torch.Tensor) -> torch.Tensor:
         """Return vectors whose dot products are the scores: of length one for the softmax, which compares cosines."""
@@ -187,6 +205,18 @@ class RankingLearner:
         of_users = contrast_loss(F.embedding(batch.users, first_users), users, self._temperature)
         items = F.embedding(columns, embeddings.items)
         return of_users + contrast_loss(F.embedding(columns, first_items), items, self._temperature)
+
+    def _similarity(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
+        """Return the expected similarity of items that are recommended to the users of a batch."""
+        columns = self._warm if batch.negatives is None else batch.negatives
+        items = F.normalize(F.embedding(columns, embeddings.items), dim=1)
+        scores = (F.normalize(users, dim=1) @ items.T + self._bias.index_select(0, columns)) / self._temperature
+        if batch.clashes is not None:
+            scores = scores.index_put(batch.clashes, scores.new_tensor(-torch.inf))
+        features = self.encoder.inputs.features
+        # Trained vectors are constants here: else the loss would move items apart instead of changing the lists.
+        vectors = items.detach() if features is None else F.embedding(columns, features)
+        return similarity_loss(scores, vectors)
 
     def _put(self, array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=torch.int64, device=self._device)

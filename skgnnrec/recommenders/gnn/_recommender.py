@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Sequence
+from copy import copy
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skgnnrec._constraints import Interval
-from skgnnrec._fitted_state import new_state
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import count_users
-from skgnnrec.ranking import Scorer
-from skgnnrec.recommenders._base import BaseRecommender
-from skgnnrec.recommenders.gnn._scorer import (
-    AttentionFactors,
-    comparable,
-    score_with_bias,
-)
+from skgnnrec.recommenders._trained import TrainedRecommender
+from skgnnrec.recommenders.gnn._scorer import AttentionFactors
 
 __all__ = ["GNNRecommender"]
-
-LARGEST_STEP = 1e30  # beyond it, torch refuses step sizes and penalties with errors of its own
 
 
 def _attends(recommender: GNNRecommender) -> bool:
@@ -37,7 +27,7 @@ def _attends(recommender: GNNRecommender) -> bool:
     return True
 
 
-class GNNRecommender(BaseRecommender):
+class GNNRecommender(TrainedRecommender):
     r"""Learn embeddings of items by gradient descent, such that the earlier part of a history predicts the later part.
 
     The inputs of the network are :math:`H = \mathrm{map}(F) + E`, where F are the frozen item vectors of the catalog,
@@ -95,15 +85,22 @@ class GNNRecommender(BaseRecommender):
     n_negatives : int, default=None
         Negatives per interaction (BPR) or per step (softmax). With None the softmax is over all items, and BPR takes
         one negative.
-    popularity_exponent : float, default=0.2
+    popularity_exponent : float or "auto", default="auto"
         The exponent γ of a popularity prior, with the softmax: items are ranked by
         :math:`(1 + n_i)^\gamma e^{s_{ui}/\tau}`, where n_i is the number of users of the item. New items have the mean
-        prior of the other items. With 0, items are ranked by the cosine. Non-negative.
+        prior of the other items. With 0, items are ranked by the cosine. Non-negative. "auto" chooses 0, 0.1, 0.2, 0.4,
+        0.8, 1.6 or 3.2 by the users who are held out for `early_stopping`, and 0.2 where they are fewer than 100.
     contrast_weight : float, default=0.0
         Weight of a contrastive loss (InfoNCE) between the first layer and the mean over the layers, with noise
         (XSimGCL [4]_). Requires a convolution. Non-negative.
     noise : float, default=0.2
         Length of the random vector that is added to each node in each layer, where `contrast_weight` is positive.
+        Non-negative.
+    diversity_weight : float, default=0.0
+        Weight of the expected similarity of two items that are recommended to the same user,
+        :math:`\sum_{ij} p_{ui} p_{uj}\, v_i \cdot v_j`, in the loss, where p is the softmax of the scores with the
+        popularity prior and v are the item vectors of the catalog, else the embeddings of the items, as constants. It
+        is one minus the quadratic entropy of p [6]_. Lists become more diverse and less accurate. Requires the softmax.
         Non-negative.
     solver : {"adam", "adamw"}, default="adam"
         The optimizer.
@@ -157,6 +154,8 @@ class GNNRecommender(BaseRecommender):
         from `transform`, plus `item_bias_`.
     item_bias_ : ndarray of shape (n_items,), float32
         The popularity bias of each item, τ γ log(1 + n_i); zeros with BPR.
+    popularity_exponent_ : float
+        The exponent γ of the prior.
     item_vectors_ : ndarray of shape (n_items, n_dimensions), float32, or None
         The item vectors F, where they are used.
     loss_curve_ : list of float
@@ -203,6 +202,8 @@ class GNNRecommender(BaseRecommender):
     .. [3] S. Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
     .. [4] J. Yu et al., "XSimGCL: Towards extremely simple graph contrastive learning for recommendation", TKDE 2023.
     .. [5] L. Sheng et al., "Language representations can be what recommenders need", ICLR 2025.
+    .. [6] C. R. Rao, "Diversity and dissimilarity coefficients: a unified approach", Theoretical Population Biology
+       21(1), 1982.
 
     Examples
     --------
@@ -216,38 +217,17 @@ class GNNRecommender(BaseRecommender):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseRecommender._parameter_constraints,
+        **TrainedRecommender._parameter_constraints,
         "conv": [StrOptions({"lightgcn", "attention"}), None],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "keep_input": ["boolean"],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
-        "id_embedding": ["boolean"],
         "loss": [StrOptions({"softmax", "bpr"})],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "n_negatives": [Interval(Integral, 1, None, closed="left"), None],
-        "popularity_exponent": [Interval(Real, 0, None, closed="left")],
+        "popularity_exponent": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "contrast_weight": [Interval(Real, 0, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
-        "solver": [StrOptions({"adam", "adamw"})],
-        "alpha": [Interval(Real, 0, LARGEST_STEP, closed="both")],
-        "learning_rate_init": [Interval(Real, 0, LARGEST_STEP, closed="right")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str],
+        "diversity_weight": [Interval(Real, 0, None, closed="left")],
         "backend": [StrOptions({"auto", "torch", "dgl"})],
-        "checkpoint_dir": [str, os.PathLike, None],
-        "random_state": ["random_state"],
     }
-
-    _how_to_use_items: ClassVar[str] = "a fit with it"
-
-    loss_curve_: list[float]
-    validation_scores_: list[float]
 
     def __init__(
         self,
@@ -260,9 +240,10 @@ class GNNRecommender(BaseRecommender):
         loss: str = "softmax",
         temperature: float = 0.1,
         n_negatives: int | None = None,
-        popularity_exponent: float = 0.2,
+        popularity_exponent: float | str = "auto",
         contrast_weight: float = 0.0,
         noise: float = 0.2,
+        diversity_weight: float = 0.0,
         solver: str = "adam",
         alpha: float = 0.0,
         learning_rate_init: float = 0.002,
@@ -293,6 +274,7 @@ class GNNRecommender(BaseRecommender):
         self.popularity_exponent = popularity_exponent
         self.contrast_weight = contrast_weight
         self.noise = noise
+        self.diversity_weight = diversity_weight
         self.solver = solver
         self.alpha = alpha
         self.learning_rate_init = learning_rate_init
@@ -311,40 +293,6 @@ class GNNRecommender(BaseRecommender):
         self.backend = backend
         self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
-
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Train for one epoch on further users, on the graph of these users and of earlier ones.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
-            The histories of further users, with the items of the fit. A user of an earlier call counts as a further
-            user. The first call is a fit of one epoch.
-        y : Ignored
-            Not used.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If the columns of `X` differ from those of the fit.
-        """
-        task = self._init_callback_context(max_subtasks=1)
-        task.call_on_fit_task_begin(estimator=self)
-        is_first = not hasattr(self, "n_iter_")
-        with new_state(self, keep=not is_first) as fresh:
-            if is_first:
-                fresh._learn(X, previous=self, max_iter=1)
-            else:
-                fresh._learn_further(fresh._check_histories(X), previous=self)
-            task.call_on_fit_task_end(estimator=fresh)
-        return self
 
     @available_if(_attends)
     def attention(self, X: Any) -> sparse.csr_array:
@@ -365,60 +313,38 @@ class GNNRecommender(BaseRecommender):
             raise ValueError("attention requires a fit with conv='attention'; conv was set after the fit.")
         return self._factors_.attention(X)
 
-    def _max_epochs(self) -> int:
-        return self.max_iter
-
-    def _uses_items(self) -> bool:
-        return True
-
-    def _fit_interactions(
-        self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, max_iter: int | None = None
-    ) -> None:
-        start = None
-        if self.warm_start and hasattr(previous, "n_iter_"):
-            from skgnnrec.recommenders.gnn._model import OF_EACH_ITEM, match_items
-
-            places = np.arange(X.shape[1])
-            if previous._parameters_.keys() & set(OF_EACH_ITEM):
-                places = match_items(previous._vocabulary_, self._vocabulary_, previous.n_features_in_, X.shape[1])
-            start = previous._parameters_, places
-        self._train(X, vectors, previous, max_iter=self.max_iter if max_iter is None else max_iter, start=start)
-
-    def _learn_further(self, further: sparse.csr_array, previous: Any) -> None:
-        """Train for one epoch on further users, on the graph of these users and of the replayed ones."""
-        losses, scores, n_replayed = self.loss_curve_, self.validation_scores_, self._replay_.shape[0]
-        start = self._parameters_, np.arange(self.n_features_in_)
+    def _with_earlier_users(self, further: sparse.csr_array) -> tuple[sparse.csr_array, dict[str, Any]]:
+        """Return the replayed users and further ones, on whose graph a further training learns from the latter."""
         X = sparse.vstack([self._replay_, further], format="csr")
-        self._item_counts_ = self._item_counts_ + count_users(further)
-        self._train(X, self.item_vectors_, previous, max_iter=1, start=start, first_row=n_replayed)
-        self.loss_curve_ = losses + self.loss_curve_
-        self.validation_scores_ = scores + self.validation_scores_
-        self.n_iter_ = len(self.loss_curve_)
-        self._scorer_ = self._with_fallback(self._scorer())
+        return sparse.csr_array(X), {"first_row": self._replay_.shape[0]}
 
-    def _train(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, **options: Any) -> None:
-        """Train and set the fitted attributes."""
+    def _trained(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, **options: Any) -> dict:
         from skgnnrec.recommenders.gnn._training import train_on_graph
 
-        if vectors is None and not self.id_embedding:
-            raise ValueError("id_embedding=False requires catalog=ItemCatalog(...), got catalog=None.")
         if self.contrast_weight and self.conv is None:
             raise ValueError(
                 f"contrast_weight={self.contrast_weight} requires conv='lightgcn' or 'attention', got conv=None."
             )
-        self.__dict__.update(train_on_graph(self, X, vectors, self._item_counts_, previous, **options))
+        if self.diversity_weight and self.loss != "softmax":
+            raise ValueError(
+                f"diversity_weight={self.diversity_weight} requires loss='softmax', got loss={self.loss!r}."
+            )
+        return train_on_graph(self, X, vectors, self._item_counts_, previous, **options)
 
-    def _scorer(self) -> Scorer:
-        return score_with_bias(self._factors_, self.item_bias_)
+    def _average(self, recommenders: Sequence[GNNRecommender], weights: np.ndarray) -> GNNRecommender:
+        """Return a recommender with the weighted mean of the parameters of several ones without a convolution."""
+        from skgnnrec.recommenders.gnn._training import attributes_without_graph
 
-    def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
-        from skgnnrec.recommenders.gnn._training import embed_new_items
-
-        assert self.item_vectors_ is not None  # the base refuses new items otherwise
-        items = embed_new_items(self._parameters_, self.item_vectors_, self._item_counts_, vectors)
-        items = comparable(items, self._factors_.is_cosine)
-        bias = np.full(len(items), self._new_item_bias_, dtype=np.float32)
-        return score_with_bias(replace(self._factors_, items=items), bias)
-
-    def _embed(self, X: sparse.csr_array) -> np.ndarray:
-        return self._factors_.embed(X)
+        parameters = {
+            name: sum(
+                np.float32(weight) * each._parameters_[name] for weight, each in zip(weights, recommenders, strict=True)
+            )
+            for name in self._parameters_
+        }
+        average = copy(self)
+        average._item_counts_ = np.sum([each._item_counts_ for each in recommenders], axis=0)
+        found = attributes_without_graph(average, parameters, self.item_vectors_, average._item_counts_)
+        average.__dict__.update(found)
+        average._replay_ = self._replay_[:0]
+        average._scorer_ = average._with_fallback(average._scorer())
+        return average

@@ -12,36 +12,36 @@ from sklearn.utils import check_random_state
 
 from skgnnrec._device import resolve_device, torch_settings
 from skgnnrec._memory import check_memory
-from skgnnrec.exceptions import NonFiniteLossError
-from skgnnrec.graph import (
-    count_users,
-    message_passing,
-    nearest_items,
-    normalized_history,
-    ridge_response,
-    spectrum_of,
-)
-from skgnnrec.interactions import binarize, hold_out_share_of_users
+from skgnnrec.graph import count_users, message_passing, normalized_history
+from skgnnrec.interactions import hold_out_share_of_users
 from skgnnrec.recommenders._base import SCORE_TEST_SIZE
-from skgnnrec.recommenders._new_items import known_items
-from skgnnrec.recommenders.gnn._learner import RankingLearner, Validation
-from skgnnrec.recommenders.gnn._model import (
-    OF_EACH_ITEM,
+from skgnnrec.recommenders._item_inputs import (
     Arrays,
-    GraphEncoder,
     ItemInputs,
     continue_from,
     initial_parameters,
     parameter_shapes,
 )
-from skgnnrec.recommenders.gnn._scorer import graph_factors, popularity_bias, score_with_bias
+from skgnnrec.recommenders._trained_items import (
+    BESIDE_VECTORS,
+    check_size,
+    spectral_embedding,
+    with_cold_items,
+)
+from skgnnrec.recommenders._trained_scores import popularity_bias, score_with_bias
+from skgnnrec.recommenders.gnn._learner import RankingLearner, Validation
+from skgnnrec.recommenders.gnn._model import GraphEncoder
+from skgnnrec.recommenders.gnn._scorer import graph_factors
 from skgnnrec.training import Checkpoint, open_checkpoint, train_estimator
 
-__all__ = ["train_on_graph"]
+__all__ = ["attributes_without_graph", "train_on_graph"]
 
 # Parameters of the network and of the learner, which defines a training step.
 NETWORK = ("conv", "n_layers", "keep_input")
-LEARNING = ("loss", "batch_size", "temperature", "n_negatives", "popularity_exponent", "contrast_weight", "noise")
+LEARNING = (
+    "loss", "batch_size", "temperature", "n_negatives", "popularity_exponent", "contrast_weight", "noise",
+    "diversity_weight",
+)  # fmt: skip
 # Parameters that do not change the state after a given number of epochs. The state depends on the catalog only by the
 # item vectors, which identify a checkpoint themselves.
 NOT_IDENTIFYING = {
@@ -49,11 +49,7 @@ NOT_IDENTIFYING = {
     "checkpoint_dir", "random_state",
 }  # fmt: skip
 REPLAYED = 1 << 20  # interactions of earlier users that a further training keeps in the graph
-LARGEST_ENTRY = 1e15  # of an embedding whose products are finite in float32
-SPECTRAL_ALPHA = 0.3  # of the response of the spectrum, as in GraphFilterRecommender
-RANDOM_SHARE = 0.01  # of random embeddings in those of the spectrum: no item and no dimension starts at zero
-BESIDE_VECTORS = 0.2  # length of E at the start, relative to the mapped vectors: these generalise to rare items
-N_NEIGHBORS, POWER = 20, 4  # of the cosines, for the embeddings of items without users
+POPULARITY_EXPONENTS, USUAL_EXPONENT = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2), 0.2
 
 
 def train_on_graph(
@@ -98,6 +94,9 @@ def train_on_graph(
             held_out=(train[users], held_out[users]) if len(users) else (None, None),
             original=previous,
         )
+        exponent = usual_exponent(recommender)
+        if recommender.popularity_exponent == "auto" and not hasattr(recommender, "popularity_exponent_"):
+            exponent = learner.best_popularity_exponent(POPULARITY_EXPONENTS, exponent)
         # After training, the held-out interactions are part of the graph.
         parameters, has_own = encoder.inputs.arrays(), item_counts > 0
         if vectors is not None:
@@ -105,12 +104,18 @@ def train_on_graph(
             has_own = np.ones(len(item_counts), dtype=bool)
         encoder = build_encoder(recommender, X, has_own, vectors, parameters, device)
         return {
-            **fitted_attributes(recommender, encoder, X, item_counts),
+            **fitted_attributes(recommender, encoder, X, item_counts, exponent),
             "_replay_": sample_histories(X, REPLAYED, seed),
             "loss_curve_": progress.losses,
             "validation_scores_": progress.scores,
             "n_iter_": len(progress.losses),
         }
+
+
+def usual_exponent(recommender: Any) -> float:
+    """Return the popularity exponent that is given, that of the training before, or the usual one."""
+    given = recommender.popularity_exponent
+    return float(getattr(recommender, "popularity_exponent_", USUAL_EXPONENT) if given == "auto" else given)
 
 
 def check_shapes(
@@ -133,44 +138,6 @@ def check_shapes(
     return shapes
 
 
-@np.errstate(under="ignore")
-def spectral_embedding(X: sparse.csr_array, random: np.ndarray, seed: int) -> np.ndarray:
-    """Return the item embeddings of a graph filter, V sqrt(h(σ²)), of the mean squared length 1."""
-    n_components = min(random.shape[1], max(1, min(X.shape) // 4))
-    spectrum = spectrum_of(binarize(X), 0.5, n_components, seed)
-    factors = spectrum.vectors * np.sqrt(ridge_response(spectrum.values, SPECTRAL_ALPHA))
-    squares = np.square(factors).sum(axis=1)
-    factors /= np.sqrt(squares[squares > 0].mean()) if squares.any() else 1.0
-    embedding = np.float32(RANDOM_SHARE) * random
-    embedding[:, :n_components] += factors
-    return embedding
-
-
-def with_cold_items(parameters: Arrays, vectors: np.ndarray, item_counts: np.ndarray) -> Arrays:
-    """Return parameters in which items without users have the mean embeddings of their nearest items by content."""
-    is_known, found = known_items(item_counts), dict(parameters)
-    shares = _shares(vectors, is_known, vectors[~is_known])
-    for name in set(OF_EACH_ITEM) & set(parameters):
-        found[name] = parameters[name].copy()
-        found[name][~is_known] = shares @ parameters[name]
-    return found
-
-
-def embed_new_items(parameters: Arrays, vectors: np.ndarray, item_counts: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Return H of items of which only the item vectors are known, (n_new, dim)."""
-    with torch_settings(), torch.no_grad():
-        inputs = ItemInputs(parameters, None, np.ones(len(vectors), dtype=bool), torch.device("cpu"))
-        mapped = inputs.mapped(torch.tensor(new)).numpy()
-    if "embedding" not in parameters:
-        return mapped
-    return mapped + _shares(vectors, known_items(item_counts), new) @ parameters["embedding"]
-
-
-def _shares(vectors: np.ndarray, is_known: np.ndarray, new: np.ndarray) -> sparse.csr_array:
-    """Return the shares of items in new items, (n_new, n_items), whose sums are one."""
-    return sparse.csr_array(nearest_items(vectors, is_known, new, N_NEIGHBORS, POWER).T)
-
-
 def training_bytes(recommender: Any, X: sparse.csr_array, n_parameters: int) -> int:
     """Return a lower bound of the memory that training takes."""
     n_users, n_items = X.shape
@@ -180,8 +147,9 @@ def training_bytes(recommender: Any, X: sparse.csr_array, n_parameters: int) -> 
     n_batch, n_negatives = min(int(recommender.batch_size), X.nnz), int(recommender.n_negatives or 0)
     if recommender.loss == "bpr":
         n_negatives = n_batch * max(1, n_negatives)
+    n_scores = n_batch * (n_negatives or n_items) if recommender.diversity_weight else 0
     # A parameter has a gradient and two moments; the graph keeps its edges in two orders.
-    return 16 * n_parameters + 4 * dim * (n_nodes + 2 * n_batch + n_negatives) + 40 * X.nnz
+    return 16 * n_parameters + 4 * dim * (n_nodes + 2 * n_batch + n_negatives) + 8 * n_scores + 40 * X.nnz
 
 
 def edge_degrees(recommender: Any, X: sparse.csr_array) -> np.ndarray:
@@ -216,7 +184,7 @@ def build_learner(
     history = normalized_history(X, edge_degrees(recommender, X))
     rows = np.flatnonzero(np.diff(held_out.indptr))
     validation = Validation(history[rows], rows, held_out[rows], recommender.n_recommendations) if len(rows) else None
-    settings = _settings(recommender, LEARNING)
+    settings = {**_settings(recommender, LEARNING), "popularity_exponent": usual_exponent(recommender)}
     return RankingLearner(encoder, X, history, first_row=first_row, seed=seed, validation=validation, **settings)
 
 
@@ -232,25 +200,37 @@ def checkpoint_of(
 
 
 def fitted_attributes(
-    recommender: Any, encoder: GraphEncoder, X: sparse.csr_array, item_counts: np.ndarray
+    recommender: Any, encoder: GraphEncoder, X: sparse.csr_array, item_counts: np.ndarray, exponent: float
 ) -> dict[str, Any]:
     """Return the fitted attributes that scores are computed from."""
     with torch.no_grad():
         embeddings = encoder.propagate()
         layers = None if embeddings.layers is None else [layer.cpu().numpy() for layer in embeddings.layers[1]]
         items, sources = embeddings.items.cpu().numpy(), embeddings.sources.cpu().numpy()
-    _check_size([items, sources, *(layers or [])])
-    is_cosine, exponent = recommender.loss == "softmax", recommender.popularity_exponent
+    check_size([items, sources, *(layers or [])])
+    is_cosine = recommender.loss == "softmax"
     bias, new_item_bias = popularity_bias(item_counts, exponent if is_cosine else 0.0, recommender.temperature)
     keep_input, degrees = recommender.keep_input, edge_degrees(recommender, X)
     factors = graph_factors(items, sources, layers, degrees, is_cosine=is_cosine, keep_input=keep_input)
     return {
         "item_embedding_": factors.items,
+        "popularity_exponent_": exponent,
         "item_bias_": bias,
         "_new_item_bias_": new_item_bias,
         "_factors_": factors,
         "_parameters_": encoder.inputs.arrays(),
     }
+
+
+def attributes_without_graph(
+    recommender: Any, parameters: Arrays, vectors: np.ndarray | None, item_counts: np.ndarray
+) -> dict[str, Any]:
+    """Return the fitted attributes of given parameters, which suffice where there is no convolution."""
+    X = sparse.csr_array((1, len(item_counts)), dtype=np.float32)
+    has_own = item_counts > 0 if vectors is None else np.ones(len(item_counts), dtype=bool)
+    with torch_settings():
+        encoder = build_encoder(recommender, X, has_own, vectors, parameters, torch.device("cpu"))
+        return fitted_attributes(recommender, encoder, X, item_counts, usual_exponent(recommender))
 
 
 def sample_histories(X: sparse.csr_array, n_interactions: int, seed: int) -> sparse.csr_array:
@@ -265,20 +245,10 @@ def sample_histories(X: sparse.csr_array, n_interactions: int, seed: int) -> spa
 
 def _reconstruct(recommender: Any, encoder: GraphEncoder, X: sparse.csr_array) -> dict[str, Any]:
     """Return the fitted attributes for the current parameters, for callbacks."""
-    attributes = fitted_attributes(recommender, encoder, X, count_users(X))
+    attributes = fitted_attributes(recommender, encoder, X, count_users(X), usual_exponent(recommender))
     scorer = score_with_bias(attributes["_factors_"], attributes["item_bias_"])
     return {**attributes, "_scorer_": recommender._with_fallback(scorer)}
 
 
 def _settings(recommender: Any, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(recommender, name) for name in names}
-
-
-def _check_size(embeddings: list[np.ndarray]) -> None:
-    """Raise NonFiniteLossError if products of embeddings could overflow: the last step is followed by no loss."""
-    with np.errstate(invalid="ignore"):
-        largest = np.max([np.abs(part).max(initial=0.0) for part in embeddings])
-    if not largest <= LARGEST_ENTRY:  # also where it is NaN
-        raise NonFiniteLossError(
-            f"The embeddings have entries up to {largest:.3g}: training has diverged. Lower learning_rate_init."
-        )

@@ -10,8 +10,9 @@ from skgnnrec.graph import item_degrees, message_passing, normalized_history
 from skgnnrec.interactions import hold_out_share
 from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.model_selection import split_interactions
+from skgnnrec.recommenders._item_inputs import ItemInputs, initial_parameters, parameter_shapes
 from skgnnrec.recommenders.gnn._learner import RankingLearner, Validation
-from skgnnrec.recommenders.gnn._model import GraphEncoder, ItemInputs, initial_parameters, parameter_shapes
+from skgnnrec.recommenders.gnn._model import GraphEncoder
 
 TEMPERATURE = 0.1
 
@@ -37,6 +38,7 @@ def make_learner(X, conv="lightgcn", **params):
         "temperature": TEMPERATURE,
         "contrast_weight": 0.0,
         "noise": 0.1,
+        "diversity_weight": 0.0,
         "validation": None,
     }
     return RankingLearner(encoder, X, normalized_history(X, degrees), **{**defaults, **params})
@@ -183,6 +185,20 @@ def test_contrast_compares_the_first_layer_with_the_mean(X):
         expected += (np.log(np.exp(cosines).sum(axis=1)) - cosines.diagonal()).mean()
     difference = float(contrasted.loss(batch).detach()) - float(plain.loss(batch).detach())
     assert difference == pytest.approx(0.5 * expected, rel=1e-4)
+
+
+def test_diversity_adds_the_expected_similarity_of_recommended_items(X):
+    params = {"popularity_exponent": 0.5, "conv": "attention"}
+    plain, diverse = (make_learner(X, diversity_weight=weight, **params) for weight in (0.0, 3.0))
+    (batch,) = plain.batches(0)
+    embeddings = plain.encoder.propagate()
+    items = unit(embeddings.items.detach().numpy())
+    prior = (1 + np.bincount(X.indices, minlength=X.shape[1])) ** 0.5
+    shares = prior * np.exp(unit(embeddings.users.detach().numpy()[batch.users]) @ items.T / TEMPERATURE)
+    shares /= shares.sum(axis=1, keepdims=True)
+    expected = np.einsum("ui,uj,ij->u", shares, shares, items @ items.T).mean()
+    difference = float(diverse.loss(batch).detach()) - float(plain.loss(batch).detach())
+    assert difference == pytest.approx(3 * expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bpr"])

@@ -8,14 +8,14 @@ from scipy import sparse
 
 from skgnnrec.graph import item_degrees, message_passing, normalized_history
 from skgnnrec.interactions import Vocabulary
-from skgnnrec.recommenders.gnn._model import (
-    GraphEncoder,
+from skgnnrec.recommenders._item_inputs import (
     ItemInputs,
     continue_from,
     initial_parameters,
     match_items,
     parameter_shapes,
 )
+from skgnnrec.recommenders.gnn._model import GraphEncoder
 
 DIM = 8
 

@@ -20,6 +20,7 @@ from skgnnrec import GNNRecommender, ItemCatalog, PopularityRecommender
 from skgnnrec.datasets import make_interactions
 from skgnnrec.exceptions import NonFiniteLossError
 from skgnnrec.graph import item_degrees, normalized_history
+from skgnnrec.metrics import intra_list_diversity
 from skgnnrec.model_selection import SameUsers, split_interactions
 from skgnnrec.recommenders.gnn import _learner
 
@@ -119,6 +120,20 @@ def test_contrast_requires_a_convolution(X):
         gnn(contrast_weight=0.5).fit(X)
 
 
+def test_diversity_requires_the_softmax(X):
+    with pytest.raises(ValueError, match=r"diversity_weight=0.5 requires loss='softmax', got loss='bpr'"):
+        gnn(diversity_weight=0.5, loss="bpr").fit(X)
+
+
+@pytest.mark.parametrize("n_negatives", [None, 30])
+def test_lists_are_more_diverse_with_diversity_in_the_loss(X, vectors, n_negatives):
+    def diversity(weight):
+        rec = gnn(diversity_weight=weight, n_negatives=n_negatives, catalog=ItemCatalog(vectors)).fit(X)
+        return intra_list_diversity(rec.predict(X), vectors)
+
+    assert diversity(30.0) > diversity(0.0) + 0.02
+
+
 def test_new_items_require_item_vectors(X, vectors):
     rec = gnn(max_iter=1).fit(X)
     with pytest.raises(ValueError, match=r"1 new items, but GNNRecommender was fitted without item vectors"):
@@ -200,6 +215,19 @@ def test_validation_uses_the_popularity_prior(X):
     rec = gnn(early_stopping=True, validation_fraction=0.9, popularity_exponent=5.0, max_iter=2).fit(X)
     plain = rec.set_params(popularity_exponent=0.0)
     assert rec.validation_scores_ != clone(plain).fit(X).validation_scores_
+
+
+def test_the_popularity_exponent_is_chosen_on_the_users_held_out():
+    rng = np.random.default_rng(0)
+    chances = 1 / np.arange(1, 201)  # of items: nothing but popularity can be learned
+    rows = [rng.choice(200, 4, replace=False, p=chances / chances.sum()) for _ in range(1200)]
+    X = sparse.csr_array((np.ones(4800), (np.repeat(np.arange(1200), 4), np.concatenate(rows))), shape=(1200, 200))
+    rec = gnn(early_stopping=True, max_iter=1, popularity_exponent="auto").fit(X)
+    assert rec.popularity_exponent_ > 0.2
+    bias = rec.temperature * rec.popularity_exponent_ * np.log1p(np.bincount(X.indices, minlength=200))
+    assert_allclose(rec.item_bias_, bias, rtol=1e-5, atol=1e-6)
+    assert rec.partial_fit(X[:200]).popularity_exponent_ == rec.popularity_exponent_  # the choice is kept
+    assert gnn(early_stopping=True, max_iter=1, popularity_exponent="auto").fit(X[:300]).popularity_exponent_ == 0.2
 
 
 # Warm start -----------------------------------------------------------------------------------------------------------

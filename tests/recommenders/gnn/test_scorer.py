@@ -10,9 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skgnnrec.graph import item_degrees, message_passing, normalized_history
+from skgnnrec.recommenders._item_inputs import ItemInputs, initial_parameters, parameter_shapes
+from skgnnrec.recommenders._trained_scores import comparable, popularity_bias, score_with_bias
 from skgnnrec.recommenders.gnn import _scorer
-from skgnnrec.recommenders.gnn._model import GraphEncoder, ItemInputs, initial_parameters, parameter_shapes
-from skgnnrec.recommenders.gnn._scorer import comparable, graph_factors, popularity_bias, score_with_bias
+from skgnnrec.recommenders.gnn._model import GraphEncoder
+from skgnnrec.recommenders.gnn._scorer import graph_factors
 
 N_USERS, N_ITEMS, DIM = 60, 23, 5
 
