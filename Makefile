@@ -1,8 +1,11 @@
 # make demo    install everything into .venv and run examples/quickstart.py
 # make test    the same set-up, then lint and all tests against the installed wheel
-# make bench   measure everything beside other packages, which get environments of their own; hours
-# make guard   say what has become slower, in a minute
-# make lint, make docs, make clean
+# make bench   measure what is not stored of the present code: all parts, hours, or make bench PART="growth users"
+# make guard   say what is slower than in the last commit, or make guard BASE=main
+# make docs    build the documentation with its gallery, into docs/_build/html; some minutes
+# make site-test  the same, then open every page in a browser
+# make release  build the source distribution and the wheel into dist, and check them
+# make lint, make clean
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,6 +16,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Installed before anything else, so that a CPU build that pip finds locally is not replaced by the CUDA build, which
 # takes gigabytes. Elsewhere: make demo TORCH="torch==2.13.0 --index-url <the CPU index named on pytorch.org>"
 TORCH ?= torch==2.13.0
+# What make guard compares with.
+BASE ?= HEAD
 # Processes that run the tests.
 JOBS ?= 2
 
@@ -24,7 +29,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 BRIEFLY := | sed -un 's/^\(Downloading\|Processing\|Installing collected\|Successfully\)/  &/p' | cut -c 1-120
 
 .NOTPARALLEL:
-.PHONY: help demo test lint docs bench guard clean
+.PHONY: help demo test lint docs site-test bench guard release clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -49,19 +54,22 @@ docs: $(VENV)/package.done $(VENV)/docs.done
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
+site-test: docs $(VENV)/site-test.done
+	SKGNNREC_SITE=docs/_build/html $(BIN)/pytest tests/test_site.py
+
 bench: $(VENV)/package.done $(VENV)/demo.done
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/peers.py
-	$(BIN)/python benchmarks/peers.py --task gowalla
-	$(BIN)/python benchmarks/serving.py
-	$(BIN)/python benchmarks/growth.py
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/run.py $(PART)
 
 guard: $(VENV)/package.done $(VENV)/demo.done
-	$(BIN)/python benchmarks/guard.py
+	$(BIN)/python benchmarks/guard.py --base $(BASE)
+
+release: $(VENV)/package.done $(VENV)/release.done
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) dist build docs/_build docs/api/generated quickstart.png
+	rm -rf $(VENV) dist build docs/_build docs/api docs/gallery docs/pictures quickstart.png
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Each of these files says that a step of the installation is done; a step is repeated when what it reads changes.
@@ -91,5 +99,7 @@ $(VENV)/%.done: pyproject.toml | $(VENV)/package.done
 	@touch $@
 
 $(VENV)/demo.done: EXTRAS := demo
-$(VENV)/test.done: EXTRAS := test,lint,demo,lora,export,serve
-$(VENV)/docs.done: EXTRAS := docs
+$(VENV)/test.done: EXTRAS := test,lint,demo,explain,lora,export,serve,privacy
+$(VENV)/docs.done: EXTRAS := docs,demo,serve
+$(VENV)/site-test.done: EXTRAS := site-test
+$(VENV)/release.done: EXTRAS := release

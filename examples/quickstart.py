@@ -129,12 +129,12 @@ def compare(
 
 
 def conclusions(table: pd.DataFrame) -> str:
-    """Return what the table says, in two sentences."""
+    """Return what the table says, in three sentences."""
     ridge, text, tuned, nearest = (table.loc[name] for name in ("ridge", "ridge + text", TUNED, "nearest text"))
     return (
         f"Texts raise the share of the products that are recommended from {ridge['coverage']:.0%} to "
-        f"{text['coverage']:.0%}, and rank new products, with an NDCG of {text[NEW]:.2f} instead of {nearest[NEW]:.2f} by "
-        f"the nearest text alone.\nTuning raises the NDCG of all products from {text['NDCG@10']:.3f} to "
+        f"{text['coverage']:.0%}.\nThey rank new products with an NDCG of {text[NEW]:.2f}; the nearest text alone has "
+        f"{nearest[NEW]:.2f}.\nTuning raises the NDCG of all products from {text['NDCG@10']:.3f} to "
         f"{tuned['NDCG@10']:.3f}; without texts it is {ridge['NDCG@10']:.3f}."
     )
 

@@ -13,6 +13,9 @@ from skgnnrec.recommenders import (
     PopularityRecommender,
     RidgeRecommender,
     RidgeRecommenderCV,
+    SequenceRecommender,
+    SocialRecommender,
+    UserContentRecommender,
 )
 from skgnnrec.text import TextEmbedder
 from skgnnrec.text.finetuning import InteractionFineTuner, MaskedLMFineTuner
@@ -32,7 +35,10 @@ __all__ = [
     "PopularityRecommender",
     "RidgeRecommender",
     "RidgeRecommenderCV",
+    "SequenceRecommender",
+    "SocialRecommender",
     "TextEmbedder",
+    "UserContentRecommender",
     "__version__",
     "compress",
     "load",

@@ -12,10 +12,13 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
 
 from skgnnrec._columns import as_table, hashable, read_columns
+from skgnnrec._html import cell, shorten, table
 from skgnnrec.exceptions import ItemAlignmentError
 from skgnnrec.interactions import Vocabulary, as_ids, as_positions, describe_type, first_few
 
 __all__ = ["ItemCatalog"]
+
+SHOWN_ITEMS, SHOWN_COLUMNS = 5, 8  # of a catalog in a notebook
 
 
 class ItemCatalog:
@@ -265,6 +268,25 @@ class ItemCatalog:
         if self._kind == "frame":
             parts.append(f"columns={[str(label) for label in self._labels or []]}")
         return f"ItemCatalog({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """Return the first items as a table, for notebooks."""
+        first = self.take(np.arange(min(SHOWN_ITEMS, self.n_items)))
+        ids = range(first.n_items) if first.ids is None else first.ids.tolist()
+        data = first.data.toarray() if sparse.issparse(first.data) else first.data
+        frame = data.to_frame() if isinstance(data, pd.Series) else pd.DataFrame(data)
+        names = frame.columns if self._labels is not None else range(frame.shape[1])
+        head = ["position" if self._vocabulary is None else "id", *names[:SHOWN_COLUMNS]]
+        rows = [[str(name), *frame.iloc[row, :SHOWN_COLUMNS]] for row, name in enumerate(ids)]
+        hidden = {"items": self.n_items - len(rows), "columns": frame.shape[1] - SHOWN_COLUMNS}
+        note = " and ".join(f"{number} more {name}" for name, number in hidden.items() if number > 0)
+        title = f"ItemCatalog of {self.n_items} items, columns: {frame.shape[1]}"
+        return table(
+            title,
+            [cell(shorten(name), "th") for name in head],
+            [[cell(shorten(f"{value:.4g}" if isinstance(value, float) else value)) for value in row] for row in rows],
+            note and f"… {note}",
+        )
 
 
 def encoder_input(catalog: ItemCatalog, encoder: Any) -> Any:

@@ -8,6 +8,7 @@ __all__ = [
     "LoadError",
     "MemoryLimitError",
     "NonFiniteLossError",
+    "PrivacyBudgetError",
 ]
 
 
@@ -25,6 +26,10 @@ class MemoryLimitError(MemoryError, ValueError):
 
 class NonFiniteLossError(ArithmeticError):
     """Raised when training diverges: a loss is infinite or NaN."""
+
+
+class PrivacyBudgetError(ValueError):
+    """Raised when an update would exceed the privacy budget of a recommender."""
 
 
 class EmptyHistoryWarning(UserWarning):

@@ -15,14 +15,17 @@ WITH_EXAMPLES = [
     "skgnnrec",
     "skgnnrec.compose",
     "skgnnrec.datasets",
+    "skgnnrec.embedding",
     "skgnnrec.export",
     "skgnnrec.inspection",
     "skgnnrec.metrics",
     "skgnnrec.model_selection",
     "skgnnrec.online",
+    "skgnnrec.privacy",
     "skgnnrec.reranking",
     "skgnnrec.serving",
     "skgnnrec.text",
+    "skgnnrec.tracking",
 ]
 PACKAGES = [
     *WITH_EXAMPLES,

@@ -183,6 +183,15 @@ CLAIMS = {
     "fairness": lambda v: v["ratios"]["ridge"] < 0.5 and v["ratios"]["at least 30%"] < 1 < v["ratios"]["at least 40%"],
     "explanations": lambda v: np.abs(v["sums"][v["items"][0]].to_numpy() - v["scores"][0]).max() < 1e-5,
     "ab_test": lambda v: v["is_alarm"].any(axis=1).mean() > 0.15 and v["course"][-1, 0] > v["course"][-1, 1],
+    "exploration": lambda v: (
+        v["earned"]["LinUCB"][-10:].mean()
+        > v["earned"]["ε-greedy"][-10:].mean()
+        > 2 * v["earned"]["ridge alone"].mean()
+        and all(found.low < v["truth"] < found.high for found in v["estimates"].values())
+    ),
+    "item_embeddings": lambda v: (
+        "childrens dolly girl mug" in v["titles"][v["neighbors"]["baskets"].similar_items(v["girl"], 5)[0][0]]
+    ),
     "off_policy": lambda v: v["covered"] > 0.9 and v["values"][:, 2].mean() < 0.9 * v["truth"],
     "updates": lambda v: v["found"][-1][1] > 3 * v["found"][-1][0] and v["after"] < 1e-5 < v["before"],
     "serving": lambda v: (

@@ -15,6 +15,7 @@ import warnings
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from importlib import util
 from pathlib import Path
 from zlib import crc32
 
@@ -39,12 +40,16 @@ from skgnnrec import (
     PopularityRecommender,
     RidgeRecommender,
     RidgeRecommenderCV,
+    SocialRecommender,
+    UserContentRecommender,
     compose,
+    embedding,
     exceptions,
     inspection,
     metrics,
     model_selection,
     online,
+    privacy,
     reranking,
 )
 from skgnnrec.compose import (
@@ -54,9 +59,11 @@ from skgnnrec.compose import (
     SwitchingRecommender,
     TwoStageRecommender,
 )
+from skgnnrec.privacy import PrivateRecommender
 from skgnnrec.reranking import (
     CalibratedRecommender,
     DiverseRecommender,
+    ExploringRecommender,
     FairRecommender,
     LongTailRecommender,
     RulesRecommender,
@@ -95,7 +102,11 @@ MATRIX_RECOMMENDERS = {
     ),
     "backfill": BackfillRecommender([("filter", GraphFilterRecommender()), ("popularity", PopularityRecommender())]),
     "two stages": TwoStageRecommender([("ridge", RidgeRecommender())], LinearRegression(), n_candidates=5),
+    "social": SocialRecommender(RidgeRecommender()),
+    "profiles": UserContentRecommender(RidgeRecommender()),
     "compressed": CompressedRecommender(RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3),
+    "private": PrivateRecommender(RidgeRecommender(), n_updates=1, random_state=0),
+    "exploring": ExploringRecommender(RidgeRecommender(), policy="linucb", exploration=0.5, random_state=0),
     "diverse": DiverseRecommender(LongTailRecommender(RidgeRecommender())),
     "rules": RulesRecommender(
         FairRecommender(CalibratedRecommender(PopularityRecommender(catalog=KINDS), "kind"), "kind", {"b": 0.2}),
@@ -147,6 +158,8 @@ numbers = often(
     st.lists(st.floats(0.01, 1), min_size=N_ROWS, max_size=N_ROWS), st.lists(anything, max_size=5), wrong_arguments
 )
 item_vectors = st.just(VECTORS) | st.just(VECTORS.tolist()) | st.just(pd.DataFrame(VECTORS, columns=list("abc")))
+user_data = often(id_lists(N_ROWS, N_ROWS), tables(), matrices(n_rows=N_ROWS), hostile_ids(), wrong_arguments)
+lists_of_friends = st.lists(often(st.lists(any_id, max_size=2), places, any_id), min_size=N_ROWS, max_size=N_ROWS)
 item_data = often(item_vectors, tables(), matrices(), st.lists(anything, max_size=5), hostile_ids())
 
 
@@ -184,6 +197,22 @@ def calls_of_matrix_recommenders():
             lambda data, ids, name=name: fitted(name).recommend(X, 2, candidates=ItemCatalog(data, ids)),
             [item_data, st.none() | ids_of_items],
         )
+    model = embedding.ItemToVec(2).fit(X)
+    yield "item vectors fit", embedding.ItemToVec(2, window=1).fit, [matrices()]
+    yield "item vectors transform", model.transform, [matrices()]
+    exploring = fitted("exploring")
+    yield "propensities", lambda lists: exploring.propensities(X, lists), [rankings()]
+    yield "rewards", lambda lists, rewards: exploring.learn_rewards(X, lists, rewards), [rankings(), numbers]
+    for name in ("social", "profiles"):
+        kind = type(MATRIX_RECOMMENDERS[name])
+        yield f"{name} users", lambda u, name=name: fitted(name).recommend(X, 2, users=u), [often(user_data, users)]
+        yield f"{name} fit users", lambda u, kind=kind: kind(RidgeRecommender()).fit(X, users=u), [user_data]
+    yield "social friends", lambda f: fitted("social").recommend(X, 2, friends=f), [often(lists_of_friends, matrices())]
+    yield (
+        "social pairs",
+        lambda pairs: SocialRecommender(RidgeRecommender(), pairs).fit(X, users=range(N_ROWS)),
+        [often(st.lists(st.tuples(any_id, any_id), max_size=4), matrices())],
+    )
     for name in MATRIX_RECOMMENDERS:
         if hasattr(fitted(name), "partial_fit"):
             yield f"{name} partial_fit", lambda X, name=name: deepcopy(fitted(name)).partial_fit(X), [matrices()]
@@ -330,6 +359,15 @@ def calls_of_explanations():
     yield "explain", lambda X, items: inspection.explain(fitted("ridge"), X, items), [matrices(), lists]
     yield "explain content", lambda X: inspection.explain(fitted("content"), X), [matrices()]
     yield "reasons", inspection.reasons, [logs]
+    attending = GNNRecommender(embedding_dim=4, max_iter=1, conv="attention", device="cpu").fit(X)
+    yield "attention_weights", lambda X: inspection.attention_weights(attending, X), [matrices()]
+    item = st.integers(0, N_ITEMS - 1) | any_id
+    one_row = matrices(n_rows=1)
+    yield "score_function", lambda X, item: inspection.score_function(fitted("ridge"), X, item), [one_row, item]
+    yield "masks", inspection.score_function(fitted("ridge"), np.ones((1, N_ITEMS)), 0)[0], [matrices()]
+    if util.find_spec("captum"):
+        method = "integrated_gradients"
+        yield "gradients", lambda X: inspection.explain(attending, X, method=method), [matrices()]
     groups = often(st.just(list("abcab")), id_lists(5, 5))
     yield (
         "fairness_report",
@@ -340,6 +378,20 @@ def calls_of_explanations():
         ],
     )
     yield "query", lambda query: fitted("content").recommend(X, query=query), [item_data | numbers]
+
+
+def calls_of_privacy():
+    """Yield the name, the call and the kinds of input of statistics, federated fits and attacks."""
+    ridge, vectors = RidgeRecommender(), often(st.lists(st.integers(0, 9), max_size=12), numbers)
+    yield "silo_statistics", lambda X: privacy.silo_statistics(ridge, X), [matrices()]
+    yield (
+        "fit_statistics",
+        lambda total, ids: privacy.fit_statistics(ridge, total, item_ids=ids),
+        [vectors, ids_of_items],
+    )
+    yield "membership_attack", lambda A, B: privacy.membership_attack(fitted("ridge"), A, B), [matrices(), matrices()]
+    if util.find_spec("cryptography"):
+        yield "federated_fit", lambda A, B: privacy.federated_fit(ridge, [A, B]), [matrices(), matrices()]
 
 
 def calls_of_displays():
@@ -367,6 +419,7 @@ CALLS = {
         calls_of_metrics(),
         calls_of_experiments(),
         calls_of_explanations(),
+        calls_of_privacy(),
     )
     for name, call, inputs in calls
 }
@@ -457,6 +510,12 @@ def test_every_public_callable_is_tried():
         "TextEmbedder",
         "load",  # tests/persistence has files with wrong bytes
         "save",
+        "gaussian_epsilon",
+        "gaussian_noise_multiplier",
+        "federated_average",
+        "MembershipAttack",
+        "SecureSumServer",  # tests/privacy has wrong messages
+        "SecureSumSilo",
     }
     other_names = {
         "ContentRecommender": "content fit",
@@ -471,13 +530,18 @@ def test_every_public_callable_is_tried():
         "TwoStageRecommender": "two stages fit",
         "DiverseRecommender": "diverse fit",
         "LongTailRecommender": "diverse fit",
+        "ExploringRecommender": "exploring fit",
+        "ItemToVec": "item vectors fit",
         **dict.fromkeys(["CalibratedRecommender", "FairRecommender", "RulesRecommender"], "rules fit"),
         "PopularityRecommender": "popularity fit",
+        "PrivateRecommender": "private fit",
+        "SocialRecommender": "social fit",
+        "UserContentRecommender": "profiles fit",
         "RidgeRecommender": "ridge fit",
         "LogRecommender": "log fit",
         "GNNRatingRegressor": "ratings fit",
     }
-    for module in (skgnnrec, compose, metrics, model_selection, online, reranking, inspection):
+    for module in (skgnnrec, compose, embedding, metrics, model_selection, online, privacy, reranking, inspection):
         for name in set(module.__all__) - without_data:
             if callable(getattr(module, name)) and not inspect.ismodule(getattr(module, name)):
                 assert other_names.get(name, name) in tried, f"{module.__name__}.{name}"

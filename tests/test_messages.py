@@ -10,8 +10,9 @@ import inspect
 import re
 import warnings
 from contextlib import suppress
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -37,16 +38,21 @@ from skgnnrec import (
     MaskedLMFineTuner,
     PopularityRecommender,
     RidgeRecommender,
+    SocialRecommender,
     TextEmbedder,
+    UserContentRecommender,
     compose,
     datasets,
+    embedding,
     exceptions,
     inspection,
     metrics,
     model_selection,
     online,
+    privacy,
     reranking,
     serving,
+    tracking,
 )
 from skgnnrec.inspection import SegmentDisplay
 from skgnnrec.metrics import JointScorer, RankingScorer
@@ -103,6 +109,7 @@ LISTS = np.array([[2, 3], [0, 4], [1, 2], [0, 3]])
 NUMBERS = np.array([0.75, 0.5, 0.25, 0.125])
 VECTORS = np.random.default_rng(0).standard_normal((5, 3))
 CATALOG = ItemCatalog(VECTORS, ids=list("abcde"))
+FRIENDS = sparse.csr_array(np.eye(4)[::-1])
 TEXTS = ["red mug", "tea pot", "cup", "mug", "pot"]
 LOG = pd.DataFrame(
     {"user": [1, 1, 1, 2, 2, 3], "item": [0, 1, 2, 1, 3, 4], "weight": [1.0, 2, 1, 1, 3, 1], "time": [1, 2, 3, 1, 5, 2]}
@@ -127,8 +134,11 @@ def reranked(kind):
     return kind(RidgeRecommender(catalog=items, item_encoder=vectors), **required)
 
 
-MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets, reranking, serving]
+MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets, embedding]
+MODULES += [privacy, reranking, serving]
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
+PACKAGES = {"MLflowCallback": "mlflow", "TensorBoardCallback": "tensorboard", "WandbCallback": "wandb"}
+PUBLIC |= {name: getattr(tracking, name) for name, package in PACKAGES.items() if find_spec(package)}
 PARTS = [("ridge", RidgeRecommender()), ("popularity", PopularityRecommender())]
 ESTIMATORS = {kind: kind for kind in PUBLIC.values() if hasattr(kind, "fit")}
 ESTIMATORS |= {
@@ -143,7 +153,12 @@ ESTIMATORS |= {
     compose.CompressedRecommender: lambda: compose.CompressedRecommender(
         RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_largest=3
     ),
+    privacy.PrivateRecommender: lambda: privacy.PrivateRecommender(
+        RidgeRecommender(catalog=ItemCatalog(VECTORS)), n_updates=1, random_state=0
+    ),
     **{kind: partial(reranked, kind) for kind in map(reranking.__dict__.get, reranking.__all__)},
+    SocialRecommender: lambda: SocialRecommender(RidgeRecommender(), FRIENDS),
+    UserContentRecommender: lambda: UserContentRecommender(RidgeRecommender(), ItemCatalog(X[:, :2])),
     LogRecommender: lambda: LogRecommender(
         RidgeRecommender(), weight="weight", timestamp="time", half_life=2, **COLUMNS
     ),
@@ -195,6 +210,8 @@ def calls_of_estimators():
         )
         for name, method in methods_of(kind):
             right = {"X": X, "y": Y, "items": [0, 1], "folder": "model"} | DATA.get(kind, {})
+            if name in ("learn_rewards", "propensities"):
+                right |= {"items": LISTS, "rewards": LISTS / 4}
             arguments = arguments_of(method, right)
             if name == "forget":
                 arguments = {"X": right["X"][:1]}
@@ -221,6 +238,8 @@ OF_LOGS = {"train": LOG, "test": LOG, "timestamp": "time", **COLUMNS}
 LISTS_OF_DISPLAYS = {"y_true": Y, "recommended": LISTS, "popularity": X.sum(axis=0)}
 LISTS_OF_DISPLAYS |= {"names": list("abab"), "seconds": NUMBERS, "scores": NUMBERS, "vectors": VECTORS, "method": "pca"}
 LISTS_OF_DISPLAYS |= {"singular_values": NUMBERS, "response": NUMBERS}
+OF_BENCHMARKS = {"recommenders": {"a": PopularityRecommender()}, "data": {"x": X}, "n_resamples": 20}
+BENCHMARK = model_selection.benchmark(**OF_BENCHMARKS, protocols=["random"], n_repeats=1)
 # The estimator that each display draws.
 DISPLAYS = {getattr(inspection, name): RECOMMENDER for name in inspection.__all__ if name.endswith("Display")}
 DISPLAYS[inspection.SpectralResponseDisplay] = GraphFilterRecommender().fit(X)
@@ -230,6 +249,32 @@ def right_of(display, estimator):
     if display is inspection.ExplanationDisplay:
         return {"estimator": estimator, "X": X[:1], "item": 4}
     return {"estimator": estimator, "X": X, "y": Y, "method": "pca"}
+
+
+GNN_RECOMMENDER = GNNRecommender(conv=None, **GNN).fit(X)
+
+
+def calls_of_secure_sums():
+    """Yield the name of each message of a secure sum, the call by silos that have not sent it, and right arguments."""
+    silos = [privacy.SecureSumSilo(place, n_silos=3, threshold=2) for place in range(3)]
+    keys = {silo.place: silo.keys() for silo in silos}
+    shares = {silo.place: silo.share(keys) for silo in silos}
+    received = {sender: parts[0] for sender, parts in shares.items() if sender}
+    masked = {0: copy(silos[0]).mask([1, 2], received)}
+    for place in (1, 2):
+        masked[place] = silos[place].mask([1, 2], {at: parts[place] for at, parts in shares.items() if at != place})
+    revealed = {place: copy(silos[place]).reveal(masked) for place in (1, 2)}
+    server = privacy.SecureSumServer(n_silos=3, threshold=2)
+    numbers = {"n_silos": 3, "threshold": 2}
+    yield "SecureSumSilo", privacy.SecureSumSilo, {"place": 0, **numbers}
+    yield "SecureSumSilo.keys", silos[0].keys, {}
+    yield "SecureSumSilo.share", silos[0].share, {"keys": keys}
+    right = {"values": [1, 2], "shares": received}
+    yield "SecureSumSilo.mask", lambda **given: copy(silos[0]).mask(**given), right
+    yield "SecureSumSilo.reveal", lambda **given: copy(silos[1]).reveal(**given), {"arrived": [1, 2]}
+    yield "SecureSumServer", privacy.SecureSumServer, numbers
+    right = {"masked": masked, "revealed": revealed, "keys": keys}
+    yield "SecureSumServer.sum_of", server.sum_of, right
 
 
 FUNCTIONS = [
@@ -254,13 +299,29 @@ FUNCTIONS = [
         model_selection.compare_recommenders,
         {"estimators": {"a": PopularityRecommender()}, "X": X, "y": Y, "n_resamples": 20},
     ),
+    (model_selection.BenchmarkData, {"interactions": X, "timestamp": X, "catalog": CATALOG, "held_out": Y}),
+    (model_selection.benchmark, OF_BENCHMARKS | {"param_grids": {"a": {"n_recommendations": [2]}}, "n_repeats": 1}),
     (inspection.explain, {"recommender": RECOMMENDER, "X": X, "items": LISTS}),
     (
         inspection.fairness_report,
         {"estimator": RECOMMENDER, "X": X, "y": Y, "user_groups": list("abab"), "item_groups": list("ababc"), "k": 2},
     ),
     (inspection.reasons, {"explanation": inspection.explain(RECOMMENDER, X)}),
+    (inspection.attention_weights, {"recommender": GNNRecommender(2, conv="attention", max_iter=1).fit(X), "X": X}),
+    (inspection.score_function, {"recommender": RECOMMENDER, "X": X[:1], "item": 4}),
+    (privacy.gaussian_epsilon, {"noise_multiplier": 1.0, "delta": 1e-5}),
+    (privacy.gaussian_noise_multiplier, {"epsilon": 1.0, "delta": 1e-5}),
+    (privacy.silo_statistics, {"recommender": RECOMMENDER, "X": X}),
+    (privacy.fit_statistics, {"recommender": RECOMMENDER, "statistics": privacy.silo_statistics(RECOMMENDER, X)}),
+    (privacy.federated_fit, {"recommender": RECOMMENDER, "silos": [X, Y]}),
+    (privacy.federated_average, {"recommenders": [GNN_RECOMMENDER]}),
+    (privacy.membership_attack, {"recommender": RECOMMENDER, "members": X, "others": Y}),
+    (privacy.membership_attack(RECOMMENDER, X, Y).true_positive_rate, {}),
     (datasets.make_interactions, {"n_users": 20, "n_items": 10, "n_interactions": 0.3}),
+    (
+        datasets.make_log,
+        {"topics": {"a": ["b", "c"]}, "n_users": 20, "n_items": 10, "n_interactions": 40, "templates": ["{0} and {1}"]},
+    ),
     *((display.from_estimator, right_of(display, estimator)) for display, estimator in DISPLAYS.items()),
     *(
         (display.from_predictions, LISTS_OF_DISPLAYS)
@@ -300,6 +361,17 @@ def arguments_of_read_journal():
     return {"path": "journal"}
 
 
+def arguments_of_rerun():
+    BENCHMARK.to_json("benchmark.json")
+    right = {name: OF_BENCHMARKS[name] for name in ("recommenders", "data")}
+    return {"path": "benchmark.json", **right, "tolerance": 0}
+
+
+def arguments_of_from_json():
+    BENCHMARK.to_json("benchmark.json")
+    return {"path": "benchmark.json"}
+
+
 def arguments_of_load():
     skgnnrec.save(RECOMMENDER, "recommender")
     return {"path": "recommender", "trusted": (), "models_dir": None}
@@ -309,6 +381,7 @@ def calls_of_functions():
     """Yield the name of each function, the call, and right arguments."""
     for function, right in FUNCTIONS:
         yield function.__qualname__, function, arguments_of(function, right)
+    yield from calls_of_secure_sums()
     recommend, forget = (partial(call_method, LogRecommender, name) for name in ("recommend", "forget"))
     yield "LogRecommender.recommend of users", recommend, {"users": [1], "candidates": [0]}
     yield "LogRecommender.forget of users", forget, {"users": [1]}
@@ -327,8 +400,19 @@ def calls_of_functions():
             yield type(splitter).__name__, partial(construct_splitter, type(splitter)), vars(splitter)
     yield "compress", skgnnrec.compress, {"recommender": RECOMMENDER, "dtype": "int8", "n_largest": 2}
     yield "compress to factors", skgnnrec.compress, {"recommender": RECOMMENDER, "rank": 2}
+    lists = {"items": LISTS, "scores": LISTS, "users": list("abcd"), "names": {0: "mug"}}
+    yield "recommendation_table", inspection.recommendation_table, lists
     yield "save", skgnnrec.save, {"estimator": RECOMMENDER, "path": "recommender", "include_models": False}
     yield "load", skgnnrec.load, arguments_of_load
+    yield "BenchmarkData of logs", model_selection.BenchmarkData, {"interactions": LOG, "timestamp": "time", **COLUMNS}
+    yield "BenchmarkResult", model_selection.BenchmarkResult, {"content": BENCHMARK.content}
+    yield "BenchmarkResult.from_json", model_selection.BenchmarkResult.from_json, arguments_of_from_json
+    yield "BenchmarkResult.to_json", BENCHMARK.to_json, {"path": "benchmark.json"}
+    yield "BenchmarkResult.to_frame", BENCHMARK.to_frame, {}
+    yield "BenchmarkResult.plot", BENCHMARK.plot, {"metric": "ndcg@10"}
+    yield "rerun_benchmark", model_selection.rerun_benchmark, arguments_of_rerun
+    for name in PUBLIC.keys() & PACKAGES.keys():
+        yield name, PUBLIC[name], arguments_of(PUBLIC[name], {})
     yield "create_app", serving.create_app, arguments_of_create_app
     yield "Limits", serving.Limits, vars(serving.Limits())
     yield "read_journal", serving.read_journal, arguments_of_read_journal
@@ -407,12 +491,13 @@ def test_messages_name_the_parameter_and_what_came(name, tmp_path, monkeypatch):
 
 def test_every_public_callable_is_tried():
     # Values and displays hold what they are given.
-    values = {"HeldOutRanking", "JournalContent", "InterleavingResult", "PolicyValue", *inspection.__all__}
+    values = {"HeldOutRanking", "JournalContent", "InterleavingResult", "PolicyValue", "MembershipAttack"}
+    values |= set(inspection.__all__)
     expected = {name for name, value in PUBLIC.items() if callable(value) and inspect.signature(value).parameters}
     expected -= values
     for name, value in PUBLIC.items():
-        # These have no arguments that are used, or those of fit.
-        others = ("get_n_splits", "fit_transform")
+        # These have no arguments that are used, those of fit, or those that scikit-learn passes to callbacks.
+        others = ("get_n_splits", "fit_transform", "setup", "teardown", "on_fit_task_begin", "on_fit_task_end")
         methods = methods_of(value) if inspect.isclass(value) else ()
         expected |= {f"{name}.{method}" for method, _ in methods if method not in others}
     assert expected <= {name.partition(" ")[0] for name in CALLS}

@@ -39,14 +39,18 @@ titles = data.item_frame["description"].str.lower().to_numpy()
 by_text = make_pipeline(TfidfVectorizer(), TruncatedSVD(64, random_state=0)).fit_transform(titles)
 
 # %%
-# The nearest items. Texts find other things of the same kind, baskets find what belongs to them.
+# The nearest items. Texts find things whose names share words, such as other pads; baskets find the other designs of
+# the kneeling pad, and what is bought with an apron for children.
 neighbors = {
     "texts": ContentRecommender(catalog=ItemCatalog(by_text + 1e-9)).fit(X),
     "baskets": ContentRecommender(catalog=ItemCatalog(by_basket)).fit(X),
 }
-for wanted in ("children's apron dolly girl", "herb marker rosemary", "gardeners kneeling pad keep calm"):
-    item = int(np.flatnonzero(titles == wanted)[0])
-    print(wanted)
+girl, pad = (
+    int(np.flatnonzero(titles == title)[0])
+    for title in ("children's apron dolly girl", "gardeners kneeling pad keep calm")
+)
+for item in (girl, pad):
+    print(titles[item])
     for name, rec in neighbors.items():
         print(f"  {name:8} " + "; ".join(titles[rec.similar_items(item, 3)[0][0]]))
 

@@ -106,6 +106,7 @@ class BaseComposition(BaseRecommender, _BaseComposition):
             raise ValueError(f"{name} must name one or more recommenders; got an empty list.")
         self._validate_names([each for each, _ in self._named()])
         for _, part in self._named():
+            self._refuse_data_of_users(part)
             part._validate_params()
 
     def _learn(self, X: Any, previous: Any, **options: Any) -> None:

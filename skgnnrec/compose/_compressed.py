@@ -129,6 +129,7 @@ class CompressedRecommender(BaseRecommender):
 
     def _validate_params(self) -> None:
         super(BaseRecommender, self)._validate_params()
+        self._refuse_data_of_users(self.recommender)
         self.recommender._validate_params()
         if self.n_largest is not None and self.rank is not None:
             raise ValueError(

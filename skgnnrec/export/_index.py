@@ -28,7 +28,7 @@ MORE = 2  # candidates that the search looks at, for each one that it returns, a
 
 
 class ItemIndex:
-    """Approximate nearest items of users, by an index of voyager [1]_.
+    """Approximate nearest items of users, by an index of voyager.
 
     An index comes from `to_index`. It finds the best items without the scores of all others: most of the lists that
     `recommend` returns, in a time that hardly grows with the number of items.
@@ -36,7 +36,7 @@ class ItemIndex:
     Parameters
     ----------
     index : voyager.Index
-        The index. Its labels are the positions of the items.
+        The index [1]_. Its labels are the positions of the items.
     items : ndarray of shape (n_items, n_dimensions), float32
         The vectors in the index.
     embed : callable

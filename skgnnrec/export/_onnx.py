@@ -26,7 +26,7 @@ LARGE_ARRAY = 1 << 20  # bytes of an array that is written to a second file, whe
 
 
 def to_onnx(estimator: Any, path: str | os.PathLike[str], *, exclude_seen: bool = True) -> None:
-    """Write a fitted estimator as a graph of ONNX [1]_, which other programs run without this package and torch.
+    """Write a fitted estimator as a graph of ONNX, which other programs run without this package and torch.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], *, exclude_seen: bool 
 
     Notes
     -----
-    The graph of a recommender has the inputs
+    The graph [1]_ of a recommender has the inputs
 
     - ``positions`` of shape (n_users, n_history), int64: the items of each history, padded with -1,
     - ``weights`` of shape (n_users, n_history), float32: their weights, 1 where all count equally,

@@ -2,9 +2,11 @@
 
 from skgnnrec.graph._cooccurrence import (
     Spectrum,
+    leading_eigenvectors,
     ridge_response,
     sharpened_cooccurrence,
     spectrum_of,
+    spectrum_of_sums,
     tail_slope,
 )
 from skgnnrec.graph._degrees import inverse_power, item_degrees, normalized_history, popularity_scale, rescale
@@ -21,6 +23,7 @@ __all__ = [
     "count_users",
     "inverse_power",
     "item_degrees",
+    "leading_eigenvectors",
     "message_passing",
     "nearest_items",
     "next_item_sums",
@@ -30,5 +33,6 @@ __all__ = [
     "ridge_response",
     "sharpened_cooccurrence",
     "spectrum_of",
+    "spectrum_of_sums",
     "tail_slope",
 ]

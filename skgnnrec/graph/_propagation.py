@@ -45,7 +45,7 @@ def message_passing(
 ) -> MessagePassing:
     """Return the graph of a canonical matrix of edge weights, float32 or float64.
 
-    The backend "auto" is torch: it runs on any device, and is the faster one on a CPU (``benchmarks/propagation.py``).
+    The backend "auto" is torch: it runs on any device, and is the faster one on a CPU (``benchmarks/gpu.py``).
     """
     if backend == "dgl":
         from skgnnrec.graph._propagation_dgl import DGLMessagePassing

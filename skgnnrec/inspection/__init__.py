@@ -12,6 +12,7 @@ from skgnnrec.inspection._explanation import ExplanationDisplay
 from skgnnrec.inspection._fairness import fairness_report
 from skgnnrec.inspection._long_tail import LongTailDisplay
 from skgnnrec.inspection._metric_over_k import MetricOverKDisplay
+from skgnnrec.inspection._recommendation_table import recommendation_table
 from skgnnrec.inspection._score_function import score_function
 from skgnnrec.inspection._segments import SegmentDisplay
 from skgnnrec.inspection._spectral_response import SpectralResponseDisplay
@@ -28,5 +29,6 @@ __all__ = [
     "explain",
     "fairness_report",
     "reasons",
+    "recommendation_table",
     "score_function",
 ]

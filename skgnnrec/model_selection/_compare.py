@@ -18,6 +18,7 @@ from skgnnrec.interactions import check_indices, read_table, shape_of
 from skgnnrec.metrics import HeldOutRanking, JointScorer, RankingScorer
 from skgnnrec.model_selection._baselines import add_baselines
 from skgnnrec.model_selection._bootstrap import BOOTSTRAP_CONSTRAINTS, intervals, pair_table, resample
+from skgnnrec.model_selection._comparison import Comparison
 from skgnnrec.model_selection._cost import Cost, Stopwatch
 from skgnnrec.model_selection._labels import refuse_lazy_tables, require_same_labels
 from skgnnrec.model_selection._same_users import SameUsers
@@ -133,6 +134,8 @@ def compare_recommenders(
 
     Notes
     -----
+    Notebooks show the table with its intervals as a picture. What is computed from it is a DataFrame of pandas.
+
     Users are resampled and models are not: the intervals describe other users from the same population with the same
     fitted models, but not other training data. Apart from the costs, the same seed gives the same bits. Times are those
     of a single run. A fit can reuse memory that the process has freed but not returned to the system, which `peak_mib`
@@ -155,13 +158,13 @@ def compare_recommenders(
     validate_parameter_constraints(CONSTRAINTS, given, caller_name="compare_recommenders")
     refuse_lazy_tables(X=X, y=y)
     of_logs = _check_estimators(estimators)
-    scorer = _joint_scorer(scoring)
+    scorer = joint_scorer(scoring)
     compared = add_baselines(estimators)
     splits = _log_splits(X, y, cv) if of_logs else _splits(X, y, cv, test_size, random_state)
     users, costs = _run(compared, splits, scorer, candidates)
     if isinstance(X, pd.DataFrame) and not of_logs:
         users.index = X.index[users.index]
-    table = _summarize(users, costs, n_resamples, confidence_level, correction, random_state)
+    table = summarize(users, costs, n_resamples, confidence_level, correction, random_state)
     return (table, users) if return_users else table
 
 
@@ -188,7 +191,7 @@ def _check_estimators(estimators: Mapping[str, Any]) -> bool:
     return all(of_logs.values())
 
 
-def _joint_scorer(scoring: Any) -> JointScorer:
+def joint_scorer(scoring: Any) -> JointScorer:
     """Return all metrics as one scorer."""
     if scoring is None:
         scoring = [RankingScorer("ndcg"), RankingScorer("recall")]
@@ -215,7 +218,7 @@ def _run(
     for X_train, histories, held_out, rows in splits:
         values: dict[tuple[str, str], pd.Series] = {}
         for name, estimator in estimators.items():
-            ranking, cost = _fit_and_rank(clone(estimator), X_train, histories, held_out, k, candidates)
+            ranking, cost = fit_and_rank(clone(estimator), X_train, histories, held_out, k, candidates)
             costs[name].append(cost)
             if not values:
                 warn_of_leak(ranking.histories, ranking.held_out, stacklevel=3)  # at the call of compare_recommenders
@@ -223,19 +226,21 @@ def _run(
             measured = scorer.evaluate_users(ranking).items()
             values |= {(metric, name): pd.Series(per_user, index) for metric, per_user in measured}
         parts.append(pd.DataFrame(values))
-    users = pd.concat(parts).groupby(level=0).mean()
+    return count_users(pd.concat(parts).groupby(level=0).mean(), list(estimators)), costs
+
+
+def count_users(users: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the metrics of the users for whom all recommenders have a value; nan elsewhere."""
     metrics = list(dict.fromkeys(users.columns.get_level_values(0)))
-    users = users[[(metric, name) for metric in metrics for name in estimators]]
-    n_users = len(users)
-    # A user counts for a metric if all recommenders have a value.
+    users = users[[(metric, name) for metric in metrics for name in names]]
     counted = {metric: users[metric].notna().all(axis=1) for metric in metrics}
     for metric, is_counted in counted.items():
         if not is_counted.any():
             raise ValueError(
-                f"y must have a held-out interaction that counts for {metric!r}; got none among {n_users} users."
+                f"y must have a held-out interaction that counts for {metric!r}; got none among {len(users)} users."
             )
         users.loc[~is_counted, metric] = np.nan
-    return users.dropna(how="all"), costs
+    return users.dropna(how="all")
 
 
 def _splits(X: Any, y: Any, cv: Any, test_size: float, random_state: Any) -> Iterator[Split]:
@@ -295,7 +300,7 @@ def _log_splits(X: Any, y: Any, cv: Any) -> Iterator[Split]:
         yield _safe_indexing(X, train), _safe_indexing(X, test), None, None
 
 
-def _fit_and_rank(
+def fit_and_rank(
     estimator: Any, X_train: Any, histories: Any, held_out: Any, k: int, candidates: Any
 ) -> tuple[HeldOutRanking, Cost]:
     watch = Stopwatch()
@@ -307,7 +312,7 @@ def _fit_and_rank(
     return ranking, watch.stop(getattr(estimator, "best_estimator_", estimator))
 
 
-def _summarize(
+def summarize(
     users: pd.DataFrame,
     costs: dict[str, list[Cost]],
     n_resamples: int,
@@ -330,7 +335,7 @@ def _summarize(
     blocks["cost"] = pd.DataFrame({name: _mean_cost(costs[name]) for name in names}).T
     table = pd.concat(blocks, axis=1)
     table.index.name = "recommender"
-    return table
+    return Comparison(table)
 
 
 def _square(p_values: pd.Series, names: list[str]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from skgnnrec.ranking._held_out import HeldOutRanking
 from skgnnrec.ranking._micro_batcher import MicroBatcher
 from skgnnrec.ranking._mixture import Mixture
 from skgnnrec.ranking._popularity_term import PopularityTerm
+from skgnnrec.ranking._profiled import Profiled
 from skgnnrec.ranking._quantized import Matrix, Quantized, multiply
 from skgnnrec.ranking._ranker import Ranker
 from skgnnrec.ranking._scorers import (
@@ -21,6 +22,7 @@ from skgnnrec.ranking._scorers import (
     Constant,
     DenseWeights,
     LowRank,
+    Product,
     Rough,
     Scorer,
     SideBySide,
@@ -28,7 +30,9 @@ from skgnnrec.ranking._scorers import (
     Sum,
     UserFactors,
     WithFallback,
+    like,
 )
+from skgnnrec.ranking._smoothed import Smoothed
 from skgnnrec.ranking._standardized import Standardized, standardize
 from skgnnrec.ranking._steered import QUERY_WEIGHT, Steered
 from skgnnrec.ranking._top_k import top_k
@@ -46,11 +50,14 @@ __all__ = [
     "MicroBatcher",
     "Mixture",
     "PopularityTerm",
+    "Product",
+    "Profiled",
     "Quantized",
     "Ranker",
     "Rough",
     "Scorer",
     "SideBySide",
+    "Smoothed",
     "SparseWeights",
     "Standardized",
     "Steered",

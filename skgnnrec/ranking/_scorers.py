@@ -26,6 +26,7 @@ __all__ = [
     "Constant",
     "DenseWeights",
     "LowRank",
+    "Product",
     "Rough",
     "Scorer",
     "SideBySide",
@@ -149,7 +150,7 @@ class SparseWeights(Scorer):
         return like(X, X.data.astype(np.float64) * weights)
 
 
-class _Product(Scorer):
+class Product(Scorer):
     """Dot products of the vectors of users with those of candidates."""
 
     items: Matrix  # (n_columns, n_dimensions), float32, from `round_for_exact_sums`
@@ -204,7 +205,7 @@ class _Product(Scorer):
 
 
 @dataclass(frozen=True, eq=False)
-class LowRank(_Product):
+class LowRank(Product):
     """X U Vᵀ with factors of items."""
 
     projection: Matrix  # U, (n_items, n_dimensions), float32
@@ -218,7 +219,7 @@ class LowRank(_Product):
 
 
 @dataclass(frozen=True, eq=False)
-class UserFactors(_Product):
+class UserFactors(Product):
     """The dot product of users with candidates; a user is the sum of the items of the history, weighted by `balance`.
 
     With `is_cosine` the vectors of users have length one.
@@ -287,13 +288,13 @@ class Sum(Scorer):
 
         return Rough(total, np.sum([product.error for product in products], axis=0), exact)
 
-    def products(self) -> list[_Product]:
+    def products(self) -> list[Product]:
         """Return the terms that are products."""
-        return [term for term in self.terms if isinstance(term, _Product)]
+        return [term for term in self.terms if isinstance(term, Product)]
 
     def known(self, X: sparse.csr_array) -> np.ndarray:
         """Return the sum of the terms that are no products."""
-        parts = [term.scores(X) for term in self.terms if not isinstance(term, _Product)]
+        parts = [term.scores(X) for term in self.terms if not isinstance(term, Product)]
         if not parts:
             return np.zeros((X.shape[0], self.n_columns), dtype=np.float32)
         for part in parts[1:]:

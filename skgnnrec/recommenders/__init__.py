@@ -8,9 +8,12 @@ from skgnnrec.recommenders._graph_filter import GraphFilterRecommender
 from skgnnrec.recommenders._log import LogRecommender
 from skgnnrec.recommenders._popularity import PopularityRecommender
 from skgnnrec.recommenders._ridge import RidgeRecommender
+from skgnnrec.recommenders._social import SocialRecommender
+from skgnnrec.recommenders._user_content import UserContentRecommender
 from skgnnrec.recommenders._user_ranker import UserRanker
 from skgnnrec.recommenders.gnn import GNNRecommender
 from skgnnrec.recommenders.ratings import GNNRatingRegressor
+from skgnnrec.recommenders.sequence import SequenceRecommender
 
 __all__ = [
     "BaseRecommender",
@@ -25,5 +28,8 @@ __all__ = [
     "Ranker",
     "RidgeRecommender",
     "RidgeRecommenderCV",
+    "SequenceRecommender",
+    "SocialRecommender",
+    "UserContentRecommender",
     "UserRanker",
 ]

@@ -1,6 +1,7 @@
 """Checks of the arguments of recommenders: tables in the place of catalogs, held-out items, ratings as y."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.interactions import Vocabulary, first_few
 
-__all__ = ["as_list", "check_columns", "one_per_row", "refuse_catalog", "refuse_table", "warn_of_ratings"]
+__all__ = [
+    "as_list",
+    "check_columns",
+    "is_list",
+    "one_per_row",
+    "refuse_catalog",
+    "refuse_table",
+    "select_columns",
+    "warn_of_ratings",
+]
 
 LARGEST_STARS, FEWEST_STARS = 10, 3  # whole numbers are taken for ratings if there are so many from 0 to the largest
 
@@ -62,7 +72,7 @@ def one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array
     return sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns[rows])), shape=shape)
 
 
-def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str) -> None:
+def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str, *, stacklevel: int = 5) -> None:
     """Warn of a y that holds one rating for each interaction, because `fit` does not use y.
 
     Held-out items and labels for a splitter are whole numbers, one for each row; so are the ratings of a log, whose
@@ -79,9 +89,26 @@ def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str
     are_stars = len(values) >= FEWEST_STARS and values[0] >= 0 and values[-1] <= LARGEST_STARS
     is_clear = n not in (n_rows, 1) and n == n_interactions
     if is_clear or not is_whole or (n_interactions is None and n == n_rows and are_stars):
-        warnings.warn(f"y is not used in fit, but holds {n} numbers that look like ratings. {advice}", stacklevel=5)
+        message = f"y is not used in fit, but holds {n} numbers that look like ratings. {advice}"
+        warnings.warn(message, stacklevel=stacklevel)
 
 
 def as_list(ids: Any) -> Any:
     """Return ids as they are, and one id as a list."""
     return [ids] if isinstance(ids, str | bytes) or not hasattr(ids, "__iter__") else ids
+
+
+def is_list(items: Any) -> bool:
+    """Return whether items are several, in an order."""
+    return isinstance(items, Iterable) and not isinstance(items, str | bytes | dict | set | frozenset)
+
+
+def select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
+    """Return the columns of X, in that order; -1 stands for a column without entries."""
+    if len(columns) == X.shape[1] and (columns == np.arange(X.shape[1])).all():
+        return X
+    place = np.full(X.shape[1], -1, dtype=np.int64)
+    place[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
+    kept = place[X.indices] >= 0
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    return sparse.csr_array((X.data[kept], (rows[kept], place[X.indices[kept]])), shape=(X.shape[0], len(columns)))

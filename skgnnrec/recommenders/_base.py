@@ -35,7 +35,17 @@ from skgnnrec.interactions import (
 )
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT, ByRecency, Ranker, Scorer, SideBySide, WithFallback, rank_in_blocks
-from skgnnrec.recommenders._arguments import check_columns, one_per_row, refuse_catalog, refuse_table, warn_of_ratings
+from skgnnrec.recommenders._arguments import (
+    check_columns,
+    is_list,
+    one_per_row,
+    refuse_catalog,
+    refuse_table,
+    select_columns,
+    warn_of_ratings,
+)
+from skgnnrec.recommenders._data_of_users import DataOfUsers
+from skgnnrec.recommenders._diagram import diagram
 from skgnnrec.recommenders._item_vectors import ItemEncoder
 from skgnnrec.recommenders._queries import steered
 
@@ -46,7 +56,12 @@ SCORE_SEED = 0
 
 
 class BaseRecommender(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+    DataOfUsers,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base of all recommenders: a sample is a user, a feature is an item.
 
@@ -62,6 +77,7 @@ class BaseRecommender(
         "memory": [str, HasMethods(["cache"]), None],
     }
 
+    _sk_visual_block_ = diagram
     _how_to_use_items: ClassVar[str] = "content_weight > 0"  # in a message
 
     n_recommendations: int
@@ -107,16 +123,19 @@ class BaseRecommender(
         UserWarning
             If y holds numbers that look like ratings, which belong into `X`.
         """
+        return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any, **options: Any) -> Self:
+        """Learn from X, replace the state, and warn of ratings in the place of y."""
         task = self._init_callback_context(max_subtasks=self._max_epochs())
         task.call_on_fit_task_begin(estimator=self)
         with new_state(self) as fresh:
-            fresh._learn(X, previous=self)
+            fresh._learn(X, previous=self, **options)
             task.call_on_fit_task_end(estimator=fresh)
         if y is not None:
             n_rows, n_interactions = shape_of(X, "X")[0], int(self._item_counts_.sum())
-            warn_of_ratings(
-                y, n_rows, n_interactions, "Put them into X as the values of interactions, or use GNNRatingRegressor."
-            )
+            advice = "Put them into X as the values of interactions, or use GNNRatingRegressor."
+            warn_of_ratings(y, n_rows, n_interactions, advice, stacklevel=6)
         return self
 
     def _validate_params(self) -> None:
@@ -216,10 +235,23 @@ class BaseRecommender(
             If the columns of `X` differ from those of the fit, `candidates` names unknown items, or there is a `query`
             but no item vectors.
         """
-        X = self._check_histories(X)
+        return self._recommend(
+            self._check_histories(X), n_recommendations, candidates, query, query_weight, exclude_seen
+        )
+
+    def _recommend(
+        self,
+        X: sparse.csr_array,
+        n_recommendations: int | None,
+        candidates: Any,
+        query: Any,
+        query_weight: float,
+        exclude_seen: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return lists for the rows of X, which may have further columns after those of the items."""
         n = self._length_of_lists(n_recommendations, "recommend", exclude_seen)
         scorer, columns, vocabulary = self._candidates(candidates)
-        seen = _select_columns(X, columns) if exclude_seen else None
+        seen = select_columns(X, columns) if exclude_seen else None
         constraints = {"query_weight": [Interval(Real, -1, 1, closed="both")]}
         validate_parameter_constraints(constraints, {"query_weight": query_weight}, "recommend")
         if query is not None:
@@ -336,7 +368,17 @@ class BaseRecommender(
         ValueError
             If the columns of `X` or `y` differ from those of the fit, or `candidates` names unknown items.
         """
-        X = self._check_histories(X)
+        return self._rank_held_out(self._check_histories(X), y, n_recommendations, candidates)
+
+    def _rank_held_out(
+        self,
+        X: sparse.csr_array,
+        y: Any,
+        n_recommendations: int | None,
+        candidates: Any,
+        beside: sparse.csr_array | None = None,
+    ) -> HeldOutRanking:
+        """Return the ranking of held-out interactions; `beside` has further columns of the rows of X."""
         n = self._length_of_lists(n_recommendations, "rank_held_out")
         if y is None:
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
@@ -346,8 +388,8 @@ class BaseRecommender(
         scorer, columns, _ = self._candidates(candidates)
         positions = np.full((X.shape[0], n), -1)
         asked = np.flatnonzero(np.diff(y.indptr))
-        histories = X[asked]
-        best, _ = rank_in_blocks(scorer, histories, n, _select_columns(histories, columns))
+        histories = X[asked] if beside is None else sparse.csr_array(sparse.hstack([X, beside], format="csr")[asked])
+        best, _ = rank_in_blocks(scorer, histories, n, select_columns(histories, columns))
         positions[asked] = np.append(columns, -1)[best]
         return HeldOutRanking(X, y, positions, self._item_counts_)
 
@@ -372,7 +414,7 @@ class BaseRecommender(
         constraint = {"n": self._parameter_constraints["n_recommendations"]}
         validate_parameter_constraints(constraint, {"n": n}, "similar_items")
         refuse_catalog(items, "items", "similar_items")
-        columns = self._columns(items if _is_list(items) else [items], "items")
+        columns = self._columns(items if is_list(items) else [items], "items")
         queries = sparse.csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, np.arange(len(columns) + 1)),
             shape=(len(columns), self.n_features_in_),
@@ -470,7 +512,7 @@ class BaseRecommender(
             return self._scorer_, np.arange(self.n_features_in_), self._vocabulary_
         if isinstance(candidates, ItemCatalog):
             return self._catalog_candidates(candidates)
-        if not _is_list(candidates):
+        if not is_list(candidates):
             raise ValueError(
                 "candidates must be an ItemCatalog or a list of fitted items, by id where ids are known and by "
                 f"position elsewhere; got a {type(candidates).__name__}."
@@ -510,18 +552,3 @@ class BaseRecommender(
                 f"vectors: it needs catalog=ItemCatalog(...) and {self._how_to_use_items}."
             )
         return self._encoder_.transform(catalog)
-
-
-def _is_list(items: Any) -> bool:
-    return isinstance(items, Iterable) and not isinstance(items, str | bytes | dict | set | frozenset)
-
-
-def _select_columns(X: sparse.csr_array, columns: np.ndarray) -> sparse.csr_array:
-    """Return the columns of X, in that order; -1 stands for a column without entries."""
-    if len(columns) == X.shape[1] and (columns == np.arange(X.shape[1])).all():
-        return X
-    place = np.full(X.shape[1], -1, dtype=np.int64)
-    place[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
-    kept = place[X.indices] >= 0
-    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    return sparse.csr_array((X.data[kept], (rows[kept], place[X.indices[kept]])), shape=(X.shape[0], len(columns)))

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.graph import Statistics
 from skgnnrec.ranking import Scorer, UserFactors, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._updates import ClosedForm
@@ -81,7 +82,18 @@ class ContentRecommender(ClosedForm):
     def _uses_items(self) -> bool:
         return True
 
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+    def _exponent_of_sums(self) -> None:
+        """Return None: the counts of users suffice."""
+
+    def _fit_interactions(
+        self,
+        X: sparse.csr_array,
+        vectors: np.ndarray | None,
+        previous: Any,
+        statistics: Statistics | None = None,
+    ) -> None:
+        if statistics is not None:
+            self._item_counts_ = statistics.item_counts
         assert vectors is not None  # the catalog is required
         self.item_embedding_ = vectors
 

@@ -111,6 +111,9 @@ class _SelfTuning(ClosedForm):
     _tuned: ClassVar[type[BaseRecommender]]
     _default_grid: ClassVar[dict[str, Sequence]]
 
+    # Settings are chosen on the interactions of users.
+    _exponent_of_sums = ClosedForm._exponent_of_sums
+
     def __init__(
         self,
         grid: dict[str, Sequence] | None = None,

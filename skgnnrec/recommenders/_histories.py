@@ -9,8 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few, matrix_of_pairs
+from skgnnrec.recommenders._arguments import as_list
 
-__all__ = ["baskets_of", "check_users", "drop_unknown_items", "matrix_of_baskets"]
+__all__ = ["baskets_of", "check_users", "drop_unknown_items", "matrix_of_baskets", "read_users"]
 
 
 def baskets_of(histories: Any) -> tuple[np.ndarray, list[Any]] | None:
@@ -65,3 +66,11 @@ def check_users(user_ids: np.ndarray, items: Vocabulary) -> None:
             f"users must be ids of users; got ids of items: {shown}. recommend(histories=[[...]]) recommends to a "
             "user with these items, similar_items([...]) finds similar items."
         )
+
+
+def read_users(users: Any) -> np.ndarray:
+    """Return ids of users, and refuse baskets in their place."""
+    users = as_list(users)
+    if isinstance(users, list) and users and all(isinstance(user, list | set) for user in users):
+        raise TypeError("users must be a list of ids; got a list of lists. recommend(histories=...) takes baskets.")
+    return as_ids(users, "users")

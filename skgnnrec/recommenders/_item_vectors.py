@@ -16,7 +16,7 @@ from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog, encoder_input
 from skgnnrec.ranking import row_lengths, to_unit_length
 
-__all__ = ["ItemEncoder"]
+__all__ = ["ItemEncoder", "requires_y"]
 
 ORDINARY_EXPONENT = 64  # vectors with values up to 2^64, and not all below 2^-64, need no other unit in float32
 NOISE = 1e-6  # relative to the values: the difference of an item at the centre is a rounding error
@@ -44,7 +44,7 @@ class ItemEncoder:
         mean have the zero vector.
         """
         unfitted = None if encoder is None else clone(encoder)
-        y = sparse.csr_array(X.T) if _requires_y(unfitted) else None
+        y = sparse.csr_array(X.T) if requires_y(unfitted) else None
         fitted, encoded, exponent = check_cache(memory).cache(_fit_encode)(unfitted, catalog, y)
         with np.errstate(under="ignore"):
             mean = encoded.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -72,7 +72,7 @@ class ItemEncoder:
         return to_unit_length(centred)
 
 
-def _requires_y(encoder: Any) -> bool:
+def requires_y(encoder: Any) -> bool:
     """Return whether the tags of an encoder, or of an estimator inside it, require a y."""
     if encoder is None:
         return False

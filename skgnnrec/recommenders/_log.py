@@ -37,7 +37,13 @@ from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT
 from skgnnrec.recommenders._arguments import as_list, refuse_catalog, warn_of_ratings
 from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
-from skgnnrec.recommenders._histories import baskets_of, check_users, drop_unknown_items, matrix_of_baskets
+from skgnnrec.recommenders._histories import (
+    baskets_of,
+    check_users,
+    drop_unknown_items,
+    matrix_of_baskets,
+    read_users,
+)
 from skgnnrec.recommenders._log_updates import LogUpdates
 from skgnnrec.recommenders._pairs import score_pairs
 from skgnnrec.recommenders._queries import query_of_rows
@@ -62,7 +68,8 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
     ----------
     recommender : BaseRecommender
         The recommender. Where it has a `catalog`, the columns of the matrix are the items of the catalog, including
-        items without interactions. In a catalog without ids, items are known by position: 0, 1, ...
+        items without interactions. In a catalog without ids, items are known by position: 0, 1, ... A
+        `SocialRecommender` or `UserContentRecommender` finds the friends and profiles of users by the ids of the log.
     user : str or int, default=None
         The column of the users: a name in a table, or a position. With None, it is the first of the two columns that
         are neither `weight` nor `timestamp`; a table with more columns requires `user` and `item`.
@@ -185,7 +192,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             If y holds numbers that look like ratings, which belong into a column of `X`.
         """
         self.recommender._validate_params()  # before its parameters are read here
-        task = self._init_callback_context()
+        task = self._init_callback_context(max_subtasks=1)
         task.call_on_fit_task_begin(estimator=self)
         with new_state(self) as fresh:
             fresh._learn(X)
@@ -290,16 +297,15 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             if users is not None:
                 raise ValueError("users and histories are both given: pass one of them.")
             X, user_ids = self._read_histories(histories)
+            are_named = not isinstance(histories, list | tuple)
         else:
-            user_ids = self._users_.ids if users is None else _read_users(users)
+            user_ids, are_named = self._users_.ids if users is None else read_users(users), True
             rows = self._users_.positions(user_ids, "users")
             if (rows < 0).all():
                 check_users(user_ids, self._items_)
                 warn_of_types(user_ids, self._users_)
             X = self._histories(rows)
-        return self._recommend(
-            X, user_ids, n_recommendations, candidates, exclude_seen, query=query, query_weight=query_weight
-        )
+        return self._recommend(X, user_ids, n_recommendations, candidates, exclude_seen, query, query_weight, are_named)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the score of pairs of a user and an item.
@@ -324,7 +330,8 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         items = self._items_.positions(table.ids(self._item_, "item"))
         histories = self._histories(self._users_.positions(asked.ids))
         scores = np.full(len(users), np.nan, dtype=np.float32)
-        score_pairs(self.recommender_, histories, self._answered(histories, asked.ids), users, items, out=scores)
+        rows = self._answered(histories, asked.ids)
+        score_pairs(self.recommender_, histories, asked.ids, rows, users, items, out=scores)
         return scores
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -516,6 +523,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         exclude_seen: bool = True,
         query: Any = None,
         query_weight: float = QUERY_WEIGHT,
+        are_named: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
         n = self.recommender_._length_of_lists(n_recommendations, "recommend", exclude_seen)
         is_catalog = isinstance(candidates, ItemCatalog)
@@ -539,6 +547,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
                 query=query_of_rows(query, rows, len(user_ids)),
                 query_weight=query_weight,
                 exclude_seen=exclude_seen,
+                **(self.recommender_._about(user_ids[rows]) if are_named else {}),
             )
             found[rows] = self._items_.names(best) if by_position else best
         return found, scores
@@ -579,10 +588,3 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             histories = sparse.csr_array(histories + self._weigh(known_items, len(asked)))
         held_out = np.unique(keys[is_held_out])
         return histories, matrix_of_pairs(held_out, np.ones(len(held_out)), shape), asked.ids
-
-
-def _read_users(users: Any) -> np.ndarray:
-    users = as_list(users)
-    if isinstance(users, list) and users and all(isinstance(user, list | set) for user in users):
-        raise TypeError("users must be a list of ids; got a list of lists. recommend(histories=...) takes baskets.")
-    return as_ids(users, "users")

@@ -151,6 +151,7 @@ class LogUpdates(BaseEstimator):
 
     def _relearn(self, log: Log, catalog: ItemCatalog | None) -> None:
         """Take a log in the place of the last one, and update the recommender where its items are the same."""
+        _refuse_budget(self.recommender_)
         before, known_items, known_catalog = self.interactions_, self._items_, self._catalog_
         self._take_log(log, catalog)
         if not self._items_.equals(known_items) or (catalog is not known_catalog and catalog != known_catalog):
@@ -181,8 +182,27 @@ class LogUpdates(BaseEstimator):
         recommender = clone(self.recommender)
         if self._catalog_ is not recommender.catalog:
             recommender.set_params(catalog=self._catalog_)
-        self.recommender_ = recommender.fit(self.interactions_)
+        about = recommender._about(self._users_.ids)
+        task = getattr(self, "_callback_fit_ctx", None)
+        if task is None:  # in an update
+            self.recommender_ = recommender.fit(self.interactions_, **about)
+            return
+        subtask = task.subcontext("fit-recommender")
+        with subtask.propagate_callback_context(recommender):
+            subtask.call_on_fit_task_begin(estimator=self)
+            self.recommender_ = recommender.fit(self.interactions_, **about)
+            subtask.call_on_fit_task_end(estimator=self)
 
     def _changed_rows(self, before: sparse.csr_array) -> sparse.csr_array:
         """Return the histories that are not among those before."""
         return self.interactions_[np.flatnonzero(find_rows(before, self.interactions_, with_values=False) < 0)]
+
+
+def _refuse_budget(recommender: BaseRecommender) -> None:
+    """Refuse recommenders with a privacy budget, also inside others: a new fit would not be counted."""
+    parts = [recommender, *recommender.get_params().values()]
+    if any(getattr(part, "_has_budget", False) for part in parts):
+        raise ValueError(
+            f"partial_fit and forget of LogRecommender would fit the {type(recommender).__name__} again to all users, "
+            "which its privacy budget does not count. Fit a new LogRecommender: the epsilon of both fits add up."
+        )

@@ -12,6 +12,7 @@ __all__ = ["score_pairs"]
 def score_pairs(
     recommender: BaseRecommender,
     histories: sparse.csr_array,
+    user_ids: np.ndarray,
     rows: np.ndarray,
     users: np.ndarray,
     items: np.ndarray,
@@ -27,5 +28,6 @@ def score_pairs(
     ends = np.searchsorted(place[users[pairs]], np.arange(0, len(rows) + block, block))
     for k, start in enumerate(range(0, len(rows), block)):
         inside = pairs[ends[k] : ends[k + 1]]
-        scores = recommender.decision_function(histories[rows[start : start + block]])
+        some = rows[start : start + block]
+        scores = recommender.decision_function(histories[some], **recommender._about(user_ids[some]))
         out[inside] = scores[place[users[inside]] - start, items[inside]]

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.graph import Statistics
 from skgnnrec.ranking import Constant, Scorer
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._updates import ClosedForm
@@ -57,7 +58,18 @@ class PopularityRecommender(ClosedForm):
         self.n_recommendations = n_recommendations
         self.catalog = catalog
 
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+    def _exponent_of_sums(self) -> None:
+        """Return None: the counts of users suffice."""
+
+    def _fit_interactions(
+        self,
+        X: sparse.csr_array,
+        vectors: np.ndarray | None,
+        previous: Any,
+        statistics: Statistics | None = None,
+    ) -> None:
+        if statistics is not None:
+            self._item_counts_ = statistics.item_counts
         self.item_embedding_ = self._item_counts_.astype(np.float32)[:, None]
 
     def _scorer(self) -> Scorer:

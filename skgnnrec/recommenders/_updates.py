@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from skgnnrec._fitted_state import new_state
-from skgnnrec.graph import count_users
-from skgnnrec.interactions import binarize, find_rows, first_few
+from skgnnrec.graph import Statistics, count_users
+from skgnnrec.interactions import Vocabulary, binarize, find_rows, first_few
 from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._item_vectors import requires_y
 
 __all__ = ["ClosedForm"]
 
@@ -21,7 +23,39 @@ class ClosedForm(BaseRecommender):
     They keep the rows that they have learned from, which take less memory than the sums that are computed from them.
     """
 
-    _histories_: sparse.csr_array
+    _histories_: sparse.csr_array | None  # None after a fit to statistics
+
+    def _exponent_of_sums(self) -> float | None:
+        """Return the user exponent of the co-occurrences that a fit needs, None where item counts suffice."""
+        raise ValueError(
+            f"{type(self).__name__} learns from more than item counts and co-occurrences: use RidgeRecommender, "
+            "GraphFilterRecommender, ContentRecommender or PopularityRecommender."
+        )
+
+    def _fit_statistics(self, statistics: Statistics, vocabulary: Vocabulary | None) -> Self:
+        """Learn from the sums over users, without their interactions: updates are not possible afterwards."""
+        if requires_y(getattr(self, "item_encoder", None)):
+            raise ValueError(
+                f"item_encoder of {type(self).__name__} learns from interactions, and a fit to statistics has none: "
+                "pass an encoder that learns from the catalog alone."
+            )
+        header = sparse.csr_array((1, len(statistics.item_counts)), dtype=np.float32)
+        X: Any = header
+        if vocabulary is not None:
+            X = pd.DataFrame(header.toarray(), columns=pd.Index(list(vocabulary.ids), tupleize_cols=False))
+        self._validate_params()
+        with new_state(self) as fresh:
+            fresh._learn(X, previous=self, statistics=statistics)
+            fresh._histories_ = None
+        return self
+
+    def _learned_rows(self) -> sparse.csr_array:
+        if self._histories_ is None:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted to statistics and keeps no histories of users: "
+                "partial_fit and forget need a fit to X."
+            )
+        return self._histories_
 
     def _reads_values(self) -> bool:
         """Return whether a fit depends on the values of X."""
@@ -57,6 +91,7 @@ class ClosedForm(BaseRecommender):
         """
         if not hasattr(self, "_histories_"):
             return self.fit(X)
+        self._learned_rows()
         further = self._check_histories(X)
         with new_state(self, keep=True) as fresh:
             fresh._change(np.zeros(0, dtype=np.int64), further)
@@ -82,14 +117,14 @@ class ClosedForm(BaseRecommender):
             If a row was not learned, or if no user would remain. Then nothing is forgotten.
         """
         rows = self._check_histories(X)
-        found = find_rows(self._histories_, rows, with_values=self._keeps_values_)
+        found = find_rows(self._learned_rows(), rows, with_values=self._keeps_values_)
         unknown = np.flatnonzero(found < 0)
         if len(unknown):
             raise ValueError(
                 f"X has {len(unknown)} rows that were not learned, or not so often: rows {first_few(unknown)}. forget "
                 "takes the rows that were passed to fit or partial_fit."
             )
-        if len(found) == self._histories_.shape[0]:
+        if len(found) == self._learned_rows().shape[0]:
             raise ValueError(f"X has all {len(found)} users that were learned, and no user would remain.")
         with new_state(self, keep=True) as fresh:
             fresh._change(found, rows[:0])
@@ -97,7 +132,7 @@ class ClosedForm(BaseRecommender):
 
     def _change(self, forgotten: np.ndarray, further: sparse.csr_array) -> None:
         """Leave out some of the rows and add others."""
-        before = self._histories_
+        before = self._learned_rows()
         kept = np.ones(before.shape[0], dtype=bool)
         kept[forgotten] = False
         added = further if self._keeps_values_ else binarize(further)
@@ -108,7 +143,7 @@ class ClosedForm(BaseRecommender):
 
     def _become(self, X: sparse.csr_array) -> None:
         """Replace the rows that were learned by the rows of X; equal rows remain."""
-        kept = find_rows(X, self._histories_, with_values=self._keeps_values_)
+        kept = find_rows(X, self._learned_rows(), with_values=self._keeps_values_)
         is_new = np.ones(X.shape[0], dtype=bool)
         is_new[kept[kept >= 0]] = False
         with new_state(self, keep=True) as fresh:
@@ -116,4 +151,4 @@ class ClosedForm(BaseRecommender):
 
     def _update(self, removed: sparse.csr_array, added: sparse.csr_array) -> None:
         """Learn from `_histories_`, from which some rows were removed and to which others were added."""
-        self._fit_interactions(self._histories_, self.item_vectors_, self)
+        self._fit_interactions(self._learned_rows(), self.item_vectors_, self)

@@ -103,6 +103,7 @@ class BaseReranker(BaseRecommender):
 
     def _validate_params(self) -> None:
         super(BaseRecommender, self)._validate_params()
+        self._refuse_data_of_users(self.recommender)
         self.recommender._validate_params()
 
     def _learn(self, X: Any, previous: Any, **options: Any) -> None:

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from scipy import sparse
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.extmath import randomized_svd
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.ranking import to_unit_length
 from skgnnrec.recommenders import BaseRecommender
 from skgnnrec.reranking._base import N_CANDIDATES, STRENGTH, BaseReranker
 from skgnnrec.reranking._reranked import Candidates, Greedy
+from skgnnrec.reranking._vectors import vectors_of_users
 
 __all__ = ["DiverseRecommender"]
 
@@ -85,15 +85,6 @@ class DeterminantalProcess(_Diverse):
 def _similarities(vectors: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return the cosines of the candidates of each row with one vector, (n_rows, n_candidates)."""
     return np.matmul(vectors, chosen[:, :, None])[..., 0]
-
-
-@np.errstate(under="ignore")
-def _vectors_of_users(X: sparse.csr_array) -> np.ndarray:
-    """Return a vector of each item whose cosines are about those of the columns of X, of unit length."""
-    counts = np.maximum(np.bincount(X.indices, minlength=X.shape[1]), 1)
-    columns = sparse.csr_array((1 / np.sqrt(counts[X.indices]), X.indices, X.indptr), shape=X.shape)
-    _, values, Vt = randomized_svd(columns, min(N_DIMENSIONS, *X.shape), random_state=0)
-    return to_unit_length(np.ascontiguousarray((values[:, None] * Vt).T, dtype=np.float32))
 
 
 @np.errstate(under="ignore")
@@ -229,7 +220,7 @@ class DiverseRecommender(BaseReranker):
         super()._take_order()
 
     def _read_interactions(self, X: sparse.csr_array) -> None:
-        self._vectors_of_users_ = None if self._reads_content() else _vectors_of_users(X)
+        self._vectors_of_users_ = None if self._reads_content() else vectors_of_users(X, N_DIMENSIONS)
 
     def _reads_content(self) -> bool:
         return self.similarity == "content" or (self.similarity == "auto" and self.item_vectors_ is not None)

@@ -30,7 +30,7 @@ def create_app(
     limits: Limits | None = None,
     trusted: Iterable[str | type] = (),
 ) -> FastAPI:
-    """Return an application of FastAPI [1]_ that serves a fitted recommender.
+    """Return an application of FastAPI that serves a fitted recommender.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def create_app(
     Returns
     -------
     app : FastAPI
-        The application. It runs in one process, for example with ``uvicorn.run(app)``.
+        The application [1]_. It runs in one process, for example with ``uvicorn.run(app)``.
 
     Raises
     ------

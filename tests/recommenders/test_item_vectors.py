@@ -8,13 +8,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import IterativeImputer, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgnnrec import ContentRecommender, GraphFilterRecommender, ItemCatalog, RidgeRecommender
 from skgnnrec.exceptions import MemoryLimitError
+from skgnnrec.model_selection import split_interactions
 
 TITLES = ["red mug", "blue mug", "tea pot", "tea spoon"]
 TABLE = pd.DataFrame({"title": TITLES, "price": [3.0, 4.0, 9.0, 1.0]})
@@ -218,3 +221,32 @@ def test_frozen_encoders_are_not_fitted_again():
     rec = encode(TITLES, frozen)
     assert rec.item_vectors_.shape == (4, 3)
     assert_allclose(cosines_with_new_items(rec, TITLES), rec.item_vectors_ @ rec.item_vectors_.T, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "imputer",
+    [SimpleImputer(), SimpleImputer(strategy="median"), IterativeImputer(max_iter=30, tol=0.1, random_state=0)],
+    ids=["mean", "median", "model"],
+)
+def test_imputers_fill_the_gaps_of_items(imputer, X, tastes, titles):
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((4, 6))
+    table = pd.DataFrame(centres[tastes.item_topics] + 0.1 * rng.standard_normal((40, 6)), columns=list("abcdef"))
+    whole = table.assign(text=list(titles))
+    table = table.mask(rng.random(table.shape) < 0.2).assign(text=whole["text"].mask(rng.random(40) < 0.5))
+    encoder = make_column_transformer(
+        (make_pipeline(imputer, StandardScaler()), list("abcdef")), (TfidfVectorizer(), "text"), sparse_threshold=0
+    )
+    past, future = split_interactions(X, hold_out="cold_items", test_size=8, random_state=0)
+    best = RidgeRecommender(catalog=ItemCatalog(whole), item_encoder=encoder).fit(past).score(past, future)
+    rec = RidgeRecommender(catalog=ItemCatalog(table), item_encoder=encoder).fit(past)
+    assert rec.score(past, future) > 0.5 * best > 0
+    new = ItemCatalog(table.iloc[:2].assign(a=np.nan, text=None))
+    assert np.isfinite(rec.recommend(X[:3], 2, candidates=new)[1]).all()
+
+
+def test_vectors_that_are_missing_count_as_the_mean(X):
+    vectors = np.random.default_rng(0).standard_normal((40, 3))
+    vectors[7] = np.nan
+    rec = RidgeRecommender(catalog=ItemCatalog(vectors), item_encoder=SimpleImputer()).fit(X)
+    assert_array_equal(np.flatnonzero(~rec.item_vectors_.any(axis=1)), [7])

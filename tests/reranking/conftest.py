@@ -8,6 +8,7 @@ from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender
 from skgnnrec.reranking import (
     CalibratedRecommender,
     DiverseRecommender,
+    ExploringRecommender,
     FairRecommender,
     LongTailRecommender,
     RulesRecommender,
@@ -51,6 +52,7 @@ WAYS = {
     "rules": lambda ridge, strength: RulesRecommender(
         ridge, category="kind", max_per_category=max(1, round(10 * (1 - strength))) if strength else None
     ),
+    "exploring": lambda ridge, strength: ExploringRecommender(ridge, exploration=strength, random_state=0),
     "fair": lambda ridge, strength: FairRecommender(ridge, "kind", {"tray": strength}),
 }
 

@@ -19,6 +19,7 @@ from skgnnrec.inspection import explain
 from skgnnrec.reranking import (
     CalibratedRecommender,
     DiverseRecommender,
+    ExploringRecommender,
     FairRecommender,
     LongTailRecommender,
     RulesRecommender,
@@ -47,6 +48,7 @@ class Rules(KindsForAnyX, RulesRecommender):
 BATTERY = [
     DiverseRecommender(RidgeRecommender(), n_recommendations=1),
     LongTailRecommender(RidgeRecommender(), n_recommendations=1),
+    ExploringRecommender(RidgeRecommender(), policy="linucb", exploration=0.5, n_recommendations=1),
     Calibrated(RidgeRecommender(), "kind", n_recommendations=1),
     Fair(RidgeRecommender(), "kind", {0: 0.5}, n_recommendations=1),
     Rules(RidgeRecommender(), category="kind", max_per_category=1, n_recommendations=1),

@@ -22,6 +22,7 @@ from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog, item_vocabulary
 from skgnnrec.exceptions import NonFiniteLossError
 from skgnnrec.interactions import Table, Vocabulary, columns_of_pairs, read_table, warn_of_types
+from skgnnrec.recommenders._diagram import diagram
 from skgnnrec.recommenders._item_vectors import ItemEncoder
 from skgnnrec.recommenders.ratings._biases import Biases, Pairs, fit_biases, level_edges, merge_repeats
 from skgnnrec.recommenders.ratings._targets import check_ratings
@@ -179,6 +180,7 @@ class GNNRatingRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     array([2.5, 3.5, 3.4])
     """
 
+    _sk_visual_block_ = diagram
     _parameter_constraints: ClassVar[dict] = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "user": [str, Interval(Integral, 0, None, closed="left"), None],

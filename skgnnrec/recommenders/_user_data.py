@@ -1,0 +1,380 @@
+"""The part that all recommenders with data of users have in common: another recommender, and who the rows are."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import _fit_context, clone
+from sklearn.callback import with_callbacks
+
+from skgnnrec._memory import check_memory
+from skgnnrec.catalog import ItemCatalog
+from skgnnrec.interactions import check_interactions, refuse_log, shape_of
+from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
+from skgnnrec.ranking import QUERY_WEIGHT, Scorer
+from skgnnrec.recommenders._base import BaseRecommender
+
+__all__ = ["UserDataRecommender"]
+
+# What is taken from the recommender inside.
+KEPT = ("n_features_in_", "feature_names_in_", "_vocabulary_", "_encoder_", "_item_counts_")
+
+
+class UserDataRecommender(BaseRecommender):
+    """Base of recommenders that use data of users beside their histories.
+
+    A concrete one reads the data of the users of the fit (`_read_users`), returns the data of other rows as columns
+    beside their histories (`_beside`), and defines the scorer of both (`_around`).
+    """
+
+    _reads_users: ClassVar[bool] = True
+    _kind_of_data: ClassVar[str]  # in explanations
+
+    recommender: BaseRecommender
+    recommender_: BaseRecommender
+
+    _parameter_constraints: ClassVar[dict] = {
+        "recommender": [BaseRecommender],
+        "n_recommendations": BaseRecommender._parameter_constraints["n_recommendations"],
+    }
+
+    @abstractmethod
+    def _read_users(self, X: sparse.csr_array, users: Any) -> None:
+        """Read the data of the users of the fit, before the recommender is fitted."""
+
+    @abstractmethod
+    def _learn_users(self, X: sparse.csr_array) -> None:
+        """Learn from the data of the users, after the recommender was fitted."""
+
+    @abstractmethod
+    def _beside(self, users: Any, n_users: int, **options: Any) -> sparse.csr_array:
+        """Return the data of users, (n_users, n_further_columns), float32."""
+
+    @abstractmethod
+    def _around(self, scorer: Scorer, columns: np.ndarray | None) -> Scorer:
+        """Return the scorer of histories and data from the one of histories; `columns` are those of fitted items."""
+
+    @abstractmethod
+    def _knows_users(self) -> bool:
+        """Return whether the data of users are found by id."""
+
+    @property
+    def catalog(self) -> ItemCatalog | None:  # type: ignore[override]
+        """Return the catalog of the recommender."""
+        return self.recommender.catalog
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of the recommender.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; ``recommender__<parameter>`` is a parameter of the recommender, and so is ``catalog``.
+
+        Returns
+        -------
+        self : object
+            The recommender.
+        """
+        catalog = {"catalog": params.pop("catalog")} if "catalog" in params else {}
+        super().set_params(**params)
+        if catalog:
+            self.recommender.set_params(**catalog)
+        return self
+
+    @property
+    def item_embedding_(self) -> np.ndarray:
+        """Return the item embeddings of the recommender."""
+        return self.recommender_.item_embedding_
+
+    @property
+    def item_vectors_(self) -> np.ndarray | None:  # type: ignore[override]
+        """Return the item vectors of the recommender."""
+        return self.recommender_.item_vectors_
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, *, users: Any = None) -> Self:
+        """Learn from interactions and data of users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The interactions, one row per user: finite, non-negative, zero = not seen. The columns of a DataFrame are
+            the item ids.
+        y : Ignored
+            Not used. Held-out interactions can be passed as y through any search without leaking into the fit.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, by id or by position. `UserContentRecommender` also takes their data. With None,
+            row r is user r of the data in the constructor, which must then have as many users as `X` has rows.
+
+        Returns
+        -------
+        self : object
+            The fitted recommender.
+
+        Raises
+        ------
+        ValueError
+            If `users` does not have one entry for each row of `X`.
+        """
+        return self._fit(X, y, users=users)
+
+    def _validate_params(self) -> None:
+        super(BaseRecommender, self)._validate_params()
+        self.recommender._validate_params()
+
+    def _about(self, users: Any) -> dict[str, Any]:
+        return {"users": users}
+
+    def _learn(self, X: Any, previous: Any, users: Any = None, **options: Any) -> None:
+        refuse_log(X)
+        checked = check_interactions(X, estimator=self, reset=True)
+        self._read_users(checked, users)
+        fitted = clone(self.recommender)
+        self.recommender_ = fitted.fit(X, **fitted._about(users))
+        self.__dict__.update({name: getattr(fitted, name) for name in KEPT if hasattr(fitted, name)})
+        self._rank_decay_ = None  # the scorer of the recommender weighs histories
+        self._was_fitted_by_row_ = users is None
+        self._n_users_ = checked.shape[0]
+        self._learn_users(checked)
+        self._scorer_ = self._around(fitted._scorer_, np.arange(self.n_features_in_))  # type: ignore[assignment]
+
+    def _histories(self, X: Any, users: Any, **options: Any) -> sparse.csr_array:
+        """Return histories with the data of their users in further columns."""
+        X = self._check_histories(X)
+        if users is None and self._knows_users() and all(option is None for option in options.values()):
+            warnings.warn(
+                f"users is not given: {type(self).__name__} ranks for users of whom only the history is known. Pass "
+                "their ids as users=, and to a LogRecommender as the keys of histories.",
+                stacklevel=3,
+            )
+        return self._with_data(X, users, **options)
+
+    def _with_data(self, X: sparse.csr_array, users: Any, **options: Any) -> sparse.csr_array:
+        return sparse.csr_array(sparse.hstack([X, self._further(users, X.shape[0], **options)], format="csr"))
+
+    def _kinds_of_data(self) -> list[str]:
+        return [*self.recommender_._kinds_of_data(), *[self._kind_of_data] * self._beside(None, 1).shape[1]]
+
+    def _further(self, users: Any, n_users: int, **options: Any) -> sparse.csr_array:
+        """Return all columns after those of the items, first those of a recommender inside."""
+        parts = [self._beside(users, n_users, **options)]
+        if isinstance(self.recommender_, UserDataRecommender):
+            parts.insert(0, self.recommender_._further(users, n_users))
+        return sparse.csr_array(sparse.hstack(parts, format="csr"))
+
+    def _n_columns_inside(self) -> int:
+        """Return how many columns the recommender inside reads: those of the items, and its own further ones."""
+        return self.n_features_in_ + len(self.recommender_._kinds_of_data())
+
+    def recommend(
+        self,
+        X: Any,
+        n_recommendations: int | None = None,
+        *,
+        users: Any = None,
+        candidates: Any = None,
+        query: Any = None,
+        query_weight: float = QUERY_WEIGHT,
+        exclude_seen: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Recommend the best items to each user, whether or not the user was in the fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories of the users. Users without history and data receive the popularity ranking.
+        n_recommendations : int, default=None
+            Items per user; None takes the parameter of the recommender.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`. With None, only their histories count.
+        candidates : ItemCatalog or array-like of shape (n_candidates,), default=None
+            The items to rank, as in the `recommend` of other recommenders.
+        query : str, array-like of shape (n_dimensions,), or list with one of them or None per user, default=None
+            What the user is looking for, as in the `recommend` of other recommenders.
+        query_weight : float, default=0.8
+            The weight of the query, between -1 and 1.
+        exclude_seen : bool, default=True
+            Whether to leave out items of the user's history.
+
+        Returns
+        -------
+        items : ndarray of shape (n_users, n_recommendations)
+            Ids of the items where ids are known, else positions; best first, padded with -1 or None.
+        scores : ndarray of shape (n_users, n_recommendations), float32
+            The scores of the items, -inf for padding.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `X` differ from those of the fit, `users` does not have one entry for each row, or
+            `candidates` names unknown items.
+
+        Warns
+        -----
+        UserWarning
+            If `users` is None, but there are data of users by id.
+        """
+        histories = self._histories(X, users)
+        return self._recommend(histories, n_recommendations, candidates, query, query_weight, exclude_seen)
+
+    def predict(self, X: Any, *, users: Any = None) -> np.ndarray:
+        """Return the `n_recommendations` best items for each user, without items of the history.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories of the users.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`. With None, only their histories count.
+
+        Returns
+        -------
+        items : ndarray of shape (n_users, n_recommendations)
+            Ids of the items where ids are known, else positions; best first, padded with -1 or None.
+        """
+        return self._recommend(self._histories(X, users), None, None, None, QUERY_WEIGHT, True)[0]
+
+    def decision_function(self, X: Any, *, users: Any = None) -> np.ndarray:
+        """Return the score of every item for each user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories of the users.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`. With None, only their histories count.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_users, n_items), float32
+            The scores; items of the history are not masked.
+        """
+        histories = self._histories(X, users)
+        check_memory(
+            8 * histories.shape[0] * self.n_features_in_,
+            f"decision_function for {histories.shape[0]} users and {self.n_features_in_} items",
+            "Pass fewer users at a time, or call recommend, which holds the scores of one block of users.",
+        )
+        return self._scorer_.scores(histories)
+
+    def transform(self, X: Any, *, users: Any = None) -> np.ndarray:
+        """Return the embedding of each user by the recommender.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories of the users.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`. With None, only their histories count.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, embedding_dim), float32
+            The users in the space of `item_embedding_`.
+        """
+        return self._embed(self._histories(X, users))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, users: Any = None) -> float:
+        """Return the mean NDCG@n_recommendations on held-out interactions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories that recommendations are made from.
+        y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
+            The held-out interactions, as in the `score` of other recommenders; with None, a share of each row of `X`.
+        sample_weight : array-like of shape (n_users,), default=None
+            Weights of the users in the mean, non-negative.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`.
+
+        Returns
+        -------
+        score : float
+            The mean over users with held-out interactions, between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If no user has a held-out interaction, or it is not known which users the rows are.
+        """
+        ranking = self.rank_held_out(X, y, users=users)
+        return float(ndcg_at_k(ranking.held_out, ranking.recommended, sample_weight=sample_weight))
+
+    def rank_held_out(
+        self,
+        X: Any,
+        y: Any = None,
+        n_recommendations: int | None = None,
+        *,
+        candidates: Any = None,
+        users: Any = None,
+    ) -> HeldOutRanking:
+        """Return what `score` measures: the held-out interactions and the lists that should contain them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The histories that recommendations are made from.
+        y : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), default=None
+            The held-out interactions, as in `score`; with None, a share of each row of `X`.
+        n_recommendations : int, default=None
+            Items per user; None takes the parameter of the recommender.
+        candidates : array-like of shape (n_candidates,), default=None
+            The fitted items to rank, as in `recommend`; None ranks all of them.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`. With None, and after a fit without `users`, the rows are those of the
+            fit, in their order.
+
+        Returns
+        -------
+        ranking : HeldOutRanking
+            Histories, held-out interactions, lists of positions, and the number of users of the fit of each item.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `X` or `y` differ from those of the fit, `candidates` names unknown items, or it is not
+            known which users the rows are.
+        """
+        X = self._check_histories(X)
+        if users is None and self._knows_users():
+            if not self._was_fitted_by_row_ or X.shape[0] != self._n_users_:
+                raise ValueError(
+                    f"users is required to score {X.shape[0]} rows: the ids of their users. In a search, routing "
+                    "passes them on: set_fit_request(users=True) and set_score_request(users=True)."
+                )
+            users = np.arange(X.shape[0])
+        return self._rank_held_out(X, y, n_recommendations, candidates, self._further(users, X.shape[0]))
+
+    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
+        """Do nothing: `_learn` fits the recommender."""
+
+    def _scorer(self) -> Scorer:
+        return self._scorer_
+
+    def _vectors_of(self, catalog: ItemCatalog) -> Any:
+        return self.recommender_._vectors_of(catalog)
+
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        return self.recommender_._content_contributions(self.recommender_._weigh(X), columns)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.recommender_._n_features_out
+
+
+def check_users(users: Any, n_users: int) -> Any:
+    """Refuse data of another number of users than there are rows."""
+    shape = shape_of(users, "users")
+    if shape[0] != n_users:
+        raise ValueError(
+            f"users must have an entry for each of the {n_users} rows of X; got a {type(users).__name__} of {shape[0]}."
+        )
+    return users
