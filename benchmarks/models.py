@@ -1,9 +1,7 @@
 """The recommenders of the benchmarks, with the settings that `select_settings.py` selected."""
 
-import json
-from pathlib import Path
-
 import numpy as np
+from common import HERE, stored
 from tasks import Task
 
 from skgnnrec import (
@@ -18,8 +16,6 @@ from skgnnrec import (
 from skgnnrec.recommenders import BaseRecommender
 from skgnnrec.text import TextEmbedder
 
-HERE = Path(__file__).parent
-SETTINGS = HERE / "settings.json"
 CACHE = HERE / ".cache"
 
 # The elementwise power alone: Turbo-CF.
@@ -62,7 +58,8 @@ def chosen_settings(task_name: str, model_name: str) -> dict:
     """Return the settings that were selected on the validation part, or the defaults."""
     if not MODELS[model_name][3]:
         return {"parameters": {}}
-    return json.loads(SETTINGS.read_text())[task_name][model_name]
+    rows = stored("settings")[task_name]["rows"]
+    return next(row for row in rows if row["model"] == model_name)
 
 
 def embed(task_name: str, task: Task) -> np.ndarray:

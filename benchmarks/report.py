@@ -1,290 +1,204 @@
-"""Write the stored results into README.md and benchmarks/README.md, and draw the plots.
+"""Write the stored results into docs/benchmarks.md and benchmarks/README.md, and draw the plots.
 
     python benchmarks/report.py
 
-This script measures nothing. The pages show the results in the JSON files of this folder.
+This script measures nothing. The pages show the results in the JSON files of this folder, and a test compares them.
 """
 
-import json
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import picture
-import report_peers
+from common import HERE, command_of, stored
+from run import PARTS
+from tasks import TITLES
 
-HERE = Path(__file__).parent
-TITLES = {
-    "gowalla": "Gowalla, the LightGCN split (29,858 users, 40,981 places)",
-    "beauty": "Amazon Beauty, last item of each user (22,363 users, 12,101 items)",
-    "toys": "Amazon Toys, last item of each user (19,412 users, 11,924 items)",
-    "online_retail": "Online Retail, last fifth in time (UCI 352)",
-    "movietweetings": "MovieTweetings, last fifth in time",
-    "lastfm": "LastFM, a random fifth of each user",
-    "lastfm_quarter": "LastFM with one pair in four, a random fifth of each user",
-    "movietweetings_quarter": "MovieTweetings with one pair in four, a random fifth of each user",
-}
-# Published figures on the same splits, (recall, NDCG).
+# Published figures on the same splits, (recall, NDCG), and errors: van den Berg et al. (2017), table 3.
 PUBLISHED = {
     "gowalla": {"LightGCN": (0.1830, 0.1554), "SimpleX": (0.1872, 0.1557), "BSPM-EM": (0.1920, 0.1597)},
     "beauty": {"ActionPiece": (0.0775, 0.0424), "SASRec+SS": (0.0921, 0.0531), "eSASRec": (0.0928, 0.0523)},
     "toys": {"GRAM": (0.0987, 0.0603)},
 }
+PUBLISHED_RATINGS = {"GC-MC": 0.910, "GC-MC with features": 0.905}
+STUDIES = "studies"  # measured once, for a decision: their scripts are in the commit that their commands name
+HIDDEN = {"code", "date", "threads", "parameters", "ndcg_of_days", "kinds of errors", "version"}
+PLOTS = {"growth users": "growth", "updates seconds": "updates", "reranking online_retail": "reranking"}
+PLOTS |= {"studies training": "training", "privacy generated": "privacy"}  # above a section
+# Columns of peers.py in tables of their own: ratios of times, new users, and cold items.
+MORE_OF_PEERS = (("against", "fit, times", "lists, times"), ("new",), ("cold",))
+MORE = tuple(name for names in MORE_OF_PEERS for name in names)
+FORMATS = {"fit_s": ".2f", "users_per_s": ","}
+BESIDE = {
+    "recall@20": "R@20", "ndcg@10": "N@10", "fit_s": "fit, s", "users_per_s": "users/s", "peak_mib": "peak, MiB",
+    "lines": "lines",
+}  # fmt: skip
 
 
-def row_of(cells: list) -> str:
+def line_of(cells: list) -> str:
     """Return a row of a table."""
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+    return f"| {' | '.join(map(cell, cells))} |"
 
 
-def measured_on(machine: dict) -> str:
-    """Return the machine, the versions and the date of a measurement."""
-    versions = ", ".join(f"{name} {value}" for name, value in machine.items() if name not in ("date", "machine"))
-    return f"Measured on {machine['date']}: {machine['machine']}; {versions}."
+def cell(value: Any) -> str:
+    """Return a value as text: repeated measurements as median (minimum to maximum)."""
+    if isinstance(value, dict):
+        if {"median", "min", "max"} <= set(value):
+            return f"{value['median']} ({value['min']} to {value['max']})"
+        return ", ".join(f"{name}={each}" for name, each in value.items())
+    return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def measured_when(results: dict) -> str:
-    """Return the machine, the versions and the dates of the rows of results.json."""
-    days = {row["date"] for rows in results["tasks"].values() for row in rows}
-    return measured_on({**results["machine"], "date": " and ".join(sorted(days))})
+def named(name: str, row: dict) -> str:
+    """Return the name of a row, in bold for skgnnrec."""
+    return f"**{name}**" if row.get("package") == "skgnnrec" else name
 
 
-def ranks(row: dict) -> tuple[str, str]:
-    """Return the names of the recall and NDCG columns of a row."""
-    recall = next(name for name in row if name.startswith("recall@"))
-    return recall, recall.replace("recall", "ndcg")
+def measured_on(section: dict) -> str:
+    """Return the machine, the versions and the dates of a section."""
+    versions = {name: each for name, each in section["machine"].items() if name not in ("date", "machine", "code")}
+    versions |= {row["package"]: row["version"] for row in section["rows"] if {"package", "version"} <= set(row)}
+    days = sorted({row.get("date", section["machine"]["date"]) for row in section["rows"]})
+    when = days[0] if len(set(days)) == 1 else f"{days[0]} to {days[-1]}"
+    said = ", ".join(f"{name} {each}" for name, each in versions.items())
+    return f"Measured on {when}: {section['machine']['machine']}; {said}."
 
 
-def summary(results: dict) -> str:
-    """Return the table of results.json for the README."""
+def table(rows: list[dict], columns: list[str]) -> list[str]:
+    """Return the lines of a table, without rows that have none but the first column."""
+    lines = ["", line_of(columns), "|---" * len(columns) + "|"]
+    for row in rows:
+        values = {**row, "recommender": named(row["recommender"], row)} if "recommender" in row else row
+        if any(column in row for column in columns[1:]):
+            lines.append(line_of([values.get(column) for column in columns]))
+    return lines
+
+
+def table_of(part: str, name: str, title: str, section: dict) -> list[str]:
+    """Return the tables of a section, with its command, the machine and the date."""
+    shown = [row for row in section["rows"] if "failed" not in row]
+    columns = [name for name in dict.fromkeys(key for row in shown for key in row) if name not in HIDDEN]
+    more = [name for name in columns if part == "peers" and name.startswith(MORE)]
+    lines = ["", f"### {title}", *table(shown, [name for name in columns if name not in more])]
+    for kind in MORE_OF_PEERS:
+        chosen = [name for name in more if name.startswith(kind)]
+        lines += table(shown, ["recommender", *chosen]) if chosen else []
+    failed = [row for row in section["rows"] if "failed" in row]
+    lines += [f"\n{row.get('recommender', row.get('service'))}: {row['failed']}." for row in failed]
+    if part == "results" and name in PUBLISHED:
+        found = (f"{each} {recall:.4f} / {ndcg:.4f}" for each, (recall, ndcg) in PUBLISHED[name].items())
+        lines += ["", f"Published on this split: {'; '.join(found)}"]
+    if name == "ml-100k, u1":
+        found = (f"{each} {error:.3f}" for each, error in PUBLISHED_RATINGS.items())
+        lines += ["", f"Published on this test part: {'; '.join(found)}"]
+    return [*lines, "", f"`{section['command']}`. {measured_on(section)}"]
+
+
+def sections() -> Iterator[tuple[str, str, str, dict]]:
+    """Yield part, name, title and content of each stored section, in the order of the parts."""
+    for part in [*PARTS, STUDIES]:
+        content = stored(part)
+        known = {} if part == STUDIES else import_module(f"parts.{part}").SECTIONS
+        for name in [*(each for each in known if each in content), *(each for each in content if each not in known)]:
+            if part != "settings" and content[name]["rows"]:
+                title = known[name].title if name in known else content[name].get("title", name)
+                yield part, name, title, {"command": command_of(part, name), **content[name]}
+
+
+def details() -> str:
+    """Return the page of all tables: first what was measured when."""
+    found = list(sections())
+    lines = ["## Summary", "", line_of(["command", "table", "rows", "measured"]), "|---" * 4 + "|"]
+    for _, _, title, section in found:
+        days = sorted({row.get("date", section["machine"]["date"]) for row in section["rows"]})
+        lines.append(line_of([f"`{section['command']}`", title, len(section["rows"]), days[-1]]))
+    lines += ["", "## Figures"]
+    for part, name, title, section in found:
+        plot = PLOTS.get(f"{part} {name}")
+        lines += ["", f"![{plot}]({plot}.png)"] if plot else []
+        lines += table_of(part, name, title, section)
+    return "\n".join(lines)
+
+
+def side_by_side() -> list[str]:
+    """Return the plot, and the best three rows of skgnnrec and of the other packages."""
+    content, last = stored("peers"), None
     lines = [
-        row_of(["data", "recommender", "recall", "NDCG", "fit, s", "rank all users, s"]),
-        "|---|---|---|---|---|---|",
+        "A comparison with other packages on the same data, with the same threads and metrics. The settings are the "
+        "documented ones or the best of four candidates, without recency. Recommenders of skgnnrec are in bold.",
+        "",
+        "![accuracy against seconds, a point for each recommender](../benchmarks/accuracy_cost.png)",
+        "",
+        line_of(["data", "recommender", *BESIDE.values()]),
+        "|---" * (2 + len(BESIDE)) + "|",
     ]
-    for task, rows in results["tasks"].items():
-        ours = [row for row in rows if "fit_s" in row]
-        recall, ndcg = ranks(ours[0])
-        best = sorted(ours, key=lambda row: -row[ndcg])[:2] + [row for row in ours if row["model"] == "popularity"]
+    for task in TITLES:
+        measured = [row for row in content.get(task, {"rows": []})["rows"] if "ndcg@10" in row]
+        ordered = sorted(measured, key=lambda row: -row["ndcg@10"])
+        ours = [row for row in ordered if row["package"] == "skgnnrec"][:3]
+        for row in ours + [row for row in ordered if row["package"] != "skgnnrec"][:3]:
+            title = "" if task == last else TITLES[task]
+            last = task
+            figures = [f"{row[key]:{'.4f' if '@' in key else FORMATS.get(key, '')}}" for key in BESIDE]
+            lines.append(line_of([title, named(row["recommender"], row), *figures]))
+    return [*lines, "", measured_on(content[last])] if last else []
+
+
+def summary() -> str:
+    """Return the tables of docs/benchmarks.md."""
+    lines = [*side_by_side(), "", "With recency weights, and settings from larger searches:", ""]
+    columns = ["data", "recommender", "recall", "NDCG", "fit, s", "rank all users, s"]
+    lines += [line_of(columns), "|---" * len(columns) + "|"]
+    content = stored("results")
+    for task in [task for task in TITLES if task in content]:
+        rows = [row for row in content[task]["rows"] if "fit_s" in row]
+        recall = next(name for name in rows[0] if name.startswith("recall@"))
+        ndcg = recall.replace("recall", "ndcg")
+        best = sorted(rows, key=lambda row: -row[ndcg])[:2] + [row for row in rows if row["model"] == "popularity"]
         shown = [(row["model"], row[recall], row[ndcg], row["fit_s"], row["rank_s"]) for row in best]
         shown += [(f"{name} (published)", *figures, "", "") for name, figures in PUBLISHED.get(task, {}).items()]
         title = f"{TITLES[task]}, @{recall.partition('@')[2]}"
         for name, found, quality, *seconds in shown:
-            lines.append(row_of([title, name, f"{found:.4f}", f"{quality:.4f}", *seconds]))
+            lines.append(line_of([title, name, f"{found:.4f}", f"{quality:.4f}", *seconds]))
             title = ""
-    return "\n".join([*lines, "", measured_when(results)])
+    together = {**content[task], "rows": [row for each in content.values() for row in each["rows"]]}
+    return "\n".join([*lines, "", measured_on(together), "", rating_summary()])
 
 
-EVALUATION = {
-    "metrics": "Ranking metrics on the lists of all users of Gowalla, compared with ranx",
-    "search": "40 candidates: a search with a cache, compared with separate fits",
-    "leak": "A ridge on MovieTweetings, with and without a leak",
-}
-PRIOR = {"prior": "Popularity exponent of the graph neural network: Gowalla, held-out parts of the training part"}
-EPOCHS = {"epochs": "Seconds of an epoch, compared with packages with the same models, Gowalla"}
-PROPAGATION = {"cpu": "Message passing on the graph of Gowalla, and its rate relative to the copy bandwidth"}
-TEXT = {
-    "speed": "Embedding texts, compared with sentence-transformers, all-MiniLM-L6-v2",
-    "cache": "Embedding a catalog with a cache file",
-    "shared": "Embedding while other processes use the cores: waiting threads of OpenMP that spin or sleep",
-}
-UPDATES = {
-    "seconds": "Updates with 100 interactions, compared with a new fit",
-    "month": "The last 30 days of Online Retail: ridge + text, with and without updates",
-}
-COMPRESSION = {
-    "online_retail": "Compressed recommenders: Online Retail",
-    "beauty": "Compressed recommenders: Amazon Beauty",
-    "gowalla": "Compressed recommenders: Gowalla",
-    "text": "Graph of ONNX of the text embedder, with dynamic quantisation",
-}
-QUERIES = {
-    "queries": "Queries of half of the words of a wanted item: NDCG@10 by the weight of the query",
-    "explanations": "Share of the score of the best item without its reasons (deletion), or with them (insertion)",
-}
-SERVICE = {"service": "The service under load: 32 clients, 60 s, Online Retail"}
-EXPORT = {"online_retail": "Exported graphs: Online Retail", "beauty": "Exported graphs: Amazon Beauty"}
-EXPORT |= {"gowalla": "Exported graphs: Gowalla", "index": "Indexes of nearest items"}
-RERANKING = {
-    "online_retail": "Re-rankers: Online Retail, ridge + text",
-    "online_retail, time": "Re-rankers: time with 1,000 candidates, Online Retail",
-    "beauty": "Re-rankers: Amazon Beauty, filter + text",
-    "beauty, time": "Re-rankers: time with 1,000 candidates, Amazon Beauty",
-}
-TWO_STAGE = {"two_stage": "Two stages: Online Retail, with price, quantity and recency as features"}
-TRIED = {"tried": "One setting changed, validation parts, NDCG@10: what does not help, or helps on some data only"}
-FINE_TUNING = {
-    "online_retail": "Fine-tuned text models: Online Retail, NDCG@10",
-    "beauty": "Fine-tuned text models: Amazon Beauty, NDCG@10",
-    "labels": "Fine-tuned text models: labels of texts, AUC",
-    "transfer": "Fine-tuned text models: transfer to a catalog without common items, NDCG@10",
-    "settings": "Fine-tuned text models: settings, Online Retail, validation part, NDCG@10",
-}
-
-
-def tables(measured: dict, titles: dict[str, str]) -> list[str]:
-    """Return the tables of a script, each with the machine and the date."""
-    lines = []
-    for part, title in titles.items():
-        if measured.get(part):
-            rows = measured[part]["rows"]
-            columns = list(dict.fromkeys(name for row in rows for name in row))
-            lines += ["", f"### {title}", "", row_of(columns), "|---" * len(columns) + "|"]
-            lines += [row_of([row.get(name, "") for name in columns]) for row in rows]
-            lines += ["", measured_on(measured[part]["machine"])]
-    return lines
-
-
-RATINGS = {
-    "movietweetings, random": "Ratings of MovieTweetings (0 to 10), a random tenth: RMSE",
-    "movietweetings, time": "Ratings of MovieTweetings (0 to 10), the last tenth in time: RMSE",
-    "ml-100k, u1": "Ratings of MovieLens 100K (1 to 5), u1.test: RMSE",
-}
-# Published errors on the same test parts: van den Berg et al. (2017), table 3.
-PUBLISHED_RATINGS = {"ml-100k, u1": {"GC-MC": 0.910, "GC-MC with features": 0.905}}
-
-
-def ratings(measured: dict) -> list[str]:
-    """Return the tables of ratings.py."""
-    lines = []
-    for split, rows in measured.get("splits", {}).items():
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        lines += ["", f"### {RATINGS[split]}", "", row_of(columns), "|---" * len(columns) + "|"]
-        lines += [row_of([row.get(name, "") for name in columns]) for row in rows]
-        published = PUBLISHED_RATINGS.get(split, {})
-        lines += ["", "Published on this test part: "] if published else []
-        lines[-1] += "; ".join(f"{name} {error:.3f}" for name, error in published.items())
-    return [*lines, "", measured_on(measured["machine"])] if lines else []
-
-
-def growth_tables(growth: dict) -> list[str]:
-    """Return the exponents, the plot and the tables of growth.py."""
-    if "growth" not in growth:
-        return []
-    lines = ["", "### Growth of the closed forms", "", "![time and memory over size](growth.png)", ""]
-    lines += ["The cost is proportional to the size to the power of the exponent.", ""]
-    costs = list(picture.COSTS)
-    lines += [row_of(["more", "model", *costs]), "|---" * (2 + len(costs)) + "|"]
-    for axis, models in growth["growth"].items():
-        for model, grown in models.items():
-            lines.append(row_of([axis, model, *(grown["exponents"][cost] for cost in costs)]))
-    for axis, models in growth["growth"].items():
-        columns = list(next(iter(models.values()))["rows"][0])
-        lines += ["", f"Growth with the {axis}:", "", row_of(["model", *columns]), "|---" * (1 + len(columns)) + "|"]
-        lines += [row_of([model, *row.values()]) for model, grown in models.items() for row in grown["rows"]]
-    return [*lines, "", measured_on(growth["machine"])]
-
-
-def rating_summary(measured: dict) -> str:
-    """Return the sentence about ratings for the README."""
-    rows = {row["model"]: row["test"] for row in measured.get("splits", {}).get("ml-100k, u1", [])}
-    if not rows:
+def rating_summary() -> str:
+    """Return the sentence about ratings."""
+    section = stored("ratings").get("ml-100k, u1")
+    if section is None:
         return ""
-    published = ", ".join(f"{name} {error:.3f}" for name, error in PUBLISHED_RATINGS["ml-100k, u1"].items())
+    rows = {row["model"]: row["test"] for row in section["rows"]}
+    published = ", ".join(f"{name} {error:.3f}" for name, error in PUBLISHED_RATINGS.items())
     return (
-        f"\n\nRatings of MovieLens 100K, u1.test, RMSE: `GNNRatingRegressor` {rows['GNN']:.3f}; biases alone "
-        f"{rows['biases']:.3f}; published {published}. {measured_on(measured['machine'])}"
+        f"Ratings of MovieLens 100K, u1.test, RMSE: `GNNRatingRegressor` {rows['GNN']:.3f}; biases alone "
+        f"{rows['biases']:.3f}; published {published}. {measured_on(section)}"
     )
 
 
-def epochs(measured: dict) -> dict:
-    """Return the results of epochs.py as rows of plain values."""
-    if not measured:
-        return {}
-    rows = []
-    for row in measured["rows"]:
-        values = {name: row[name] for name in ("model", "package", "version", "failed") if name in row}
-        for name in ("seconds_per_epoch", "ratio"):
-            if name in row:
-                values[name] = "{median} ({min}-{max})".format(**row[name])
-        rows.append(values)
-    return {"epochs": {"rows": rows, "machine": measured["machine"]}}
-
-
-def training(measured: dict) -> list[str]:
-    """Return the plot and the table of training.py."""
-    if not measured:
-        return []
-    lines = tables({"training": measured}, {"training": "Accuracy over seconds of training, Gowalla, test part"})
-    return [*lines[:2], "", "![recall over seconds of training](training.png)", *lines[2:]]
-
-
-def exported(measured: dict) -> dict:
-    """Return the results of export.py as tables."""
-    rows = measured.get("rows", {})
-    return {
-        name: {"rows": part, "machine": measured["machine"]} for name, part in rows.items() if isinstance(part, list)
-    }
-
-
-def service(measured: dict) -> dict:
-    """Return the results of service.py as a table; "mixed" has updates, "lists" has none."""
-    rows = [
-        {
-            "service": name,
-            "requests/s": row["requests_per_second"],
-            "errors": sum(row["errors"].values()),
-            "p50, ms": row["p50_ms"],
-            "p99, ms": row["p99_ms"],
-            "p99 of lists for users, ms": row["routes"]["user"]["p99_ms"],
-            "memory, MiB": row["memory_mib"]["second quarter"],
-            "memory at the end, MiB": row["memory_mib"]["last quarter"],
-        }
-        for name, row in measured.get("rows", {}).items()
-    ]
-    return {"service": {"rows": rows, "machine": measured["machine"]}} if rows else {}
-
-
-def reranking(measured: dict) -> list[str]:
-    """Return the plot and the tables of reranking.py."""
-    lines = tables(measured, RERANKING)
-    return [*lines[:2], "", "![accuracy over the aims of re-rankers](reranking.png)", *lines[2:]] if lines else []
-
-
-def details(results: dict) -> str:
-    """Return the tables of benchmarks/README.md, except those of peers.py and serving.py."""
-    parts = [measured_when(results)]
-    for task, rows in results["tasks"].items():
-        columns = list(dict.fromkeys(name for row in rows for name in row if name != "task"))
-        parts += ["", f"### {TITLES[task]}", "", row_of(columns), "|---" * len(columns) + "|"]
-        parts += [row_of([row.get(name, "") for name in columns]) for row in rows]
-        parts += ["", "Published on this split: "] if task in PUBLISHED else []
-        parts[-1] += "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED.get(task, {}).items())
-    parts += training(stored("training")) + tables({"prior": stored("prior")}, PRIOR)
-    parts += tables(epochs(stored("epochs")), EPOCHS)
-    parts += tables(stored("propagation"), PROPAGATION) + growth_tables(stored("growth"))
-    parts += tables(stored("evaluation"), EVALUATION) + ratings(stored("ratings"))
-    parts += tables(stored("updates"), UPDATES) + tables(stored("tried"), TRIED)
-    parts += tables(stored("queries"), QUERIES) + tables(exported(stored("export")), EXPORT)
-    parts += tables(service(stored("service")), SERVICE)
-    parts += tables(stored("compression"), COMPRESSION) + reranking(stored("reranking"))
-    parts += tables(stored("two_stage"), TWO_STAGE)
-    parts += tables(stored("text"), TEXT) + tables(stored("finetuning"), FINE_TUNING)
-    return "\n".join(parts)
-
-
-def fill(path: Path, text: str) -> None:
-    """Replace the text between the marks of a page."""
-    page = path.read_text(encoding="utf-8")
+def filled(page: str, text: str) -> str:
+    """Return a page with a text between its marks."""
     start, end = "<!-- figures:start -->", "<!-- figures:end -->"
     if start not in page or end not in page:
-        raise ValueError(f"{path} has no marks {start} ... {end}.")
-    filled = re.sub(f"{start}.*{end}", lambda _: f"{start}\n{text}\n{end}", page, flags=re.DOTALL)
-    path.write_text(filled, encoding="utf-8")
+        raise ValueError(f"The page has no marks {start} ... {end}.")
+    return re.sub(f"{start}.*{end}", lambda _: f"{start}\n{text}\n{end}", page, flags=re.DOTALL)
 
 
-def stored(name: str) -> dict:
-    """Return the stored results of a script, empty if it was not run."""
-    path = HERE / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+def pages() -> dict[Path, str]:
+    """Return the pages as the stored results make them."""
+    texts = {HERE.parent / "docs" / "benchmarks.md": summary(), HERE / "README.md": details()}
+    return {path: filled(path.read_text(encoding="utf-8"), text) for path, text in texts.items()}
+
+
+def main() -> None:
+    """Write the pages and draw the plots."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+    import_module("picture").main()
 
 
 if __name__ == "__main__":
-    results, peers, serving = stored("results"), stored("peers"), stored("serving")
-    picture.main()
-    beside = report_peers.summary(peers, TITLES, measured_on)
-    more = "\n\nAll figures, with commands and settings, are in [benchmarks/README.md](benchmarks/README.md)."
-    fill(
-        HERE.parent / "README.md",
-        "## Figures\n\n" + beside + summary(results) + rating_summary(stored("ratings")) + more,
-    )
-    compared = report_peers.tables(peers, TITLES, measured_on) + report_peers.serving(serving, TITLES, measured_on)
-    fill(HERE / "README.md", "## Figures\n\n" + "\n".join([*compared, details(results)]))
+    main()

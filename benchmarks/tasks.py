@@ -83,6 +83,17 @@ def movietweetings(part: str, decay: float = 0.75) -> Task:
     return _future(data, texts.tolist(), part, decay)
 
 
+RANK = {"gowalla": 20, "lastfm": 20, "lastfm_quarter": 20, "movietweetings_quarter": 20}  # of lists; elsewhere 10
+TITLES = {
+    "gowalla": "Gowalla, the LightGCN split (29,858 users, 40,981 places)",
+    "beauty": "Amazon Beauty, last item of each user (22,363 users, 12,101 items)",
+    "toys": "Amazon Toys, last item of each user (19,412 users, 11,924 items)",
+    "online_retail": "Online Retail, last fifth in time (UCI 352)",
+    "movietweetings": "MovieTweetings, last fifth in time",
+    "lastfm": "LastFM, a random fifth of each user",
+    "lastfm_quarter": "LastFM with one pair in four, a random fifth of each user",
+    "movietweetings_quarter": "MovieTweetings with one pair in four, a random fifth of each user",
+}
 TASKS = {
     "gowalla": gowalla,
     "beauty": beauty,
@@ -93,6 +104,20 @@ TASKS = {
     "lastfm_quarter": lastfm_quarter,
     "movietweetings_quarter": movietweetings_quarter,
 }
+
+
+def cold_split(task: Task) -> tuple:
+    """Return histories without a fifth of the items, the held-out interactions, these items, and the users to rank."""
+    history, held_out = split_interactions(task.history, hold_out="cold_items", test_size=0.2, random_state=0)
+    cold = np.flatnonzero(np.bincount(held_out.indices, minlength=held_out.shape[1]))
+    users = np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(held_out.indptr) > 0))
+    return history, held_out, cold, users
+
+
+def sample_users(task: Task, n_users: int) -> np.ndarray:
+    """Return a random sample of the users with held-out interactions."""
+    users = np.flatnonzero(np.diff(task.held_out.indptr) > 0)
+    return np.sort(np.random.default_rng(0).permutation(users)[:n_users])
 
 
 def _last_item(folder: str, part: str, decay: float) -> Task:

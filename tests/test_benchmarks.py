@@ -125,6 +125,9 @@ def test_driver_stores_rows_and_skips_those_of_the_present_code(drive, tmp_path,
 def test_driver_continues_where_it_was_interrupted(drive, tmp_path):
     drive("made", "shop", "--rows", "a")
     assert drive("made", "shop") == ["b", "pages"]
+    drive("made", "shop", "--rows", "a")
+    content = json.loads((tmp_path / "made.json").read_text())
+    assert [row["model"] for row in content["shop"]["rows"]] == ["a", "b"]  # in the order of the section
 
 
 def test_driver_names_what_it_knows(drive):

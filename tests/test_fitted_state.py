@@ -23,6 +23,7 @@ from skgnnrec import (
     LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
+    SequenceRecommender,
 )
 
 N_INTERRUPTIONS = 20  # of a fit, at calls that are spread over all of it
@@ -34,6 +35,7 @@ MATRIX_RECOMMENDERS = {
     "filter": GraphFilterRecommender(n_components=8),
     "gnn": GNNRecommender(**SMALL_GNN),
     "gnn with attention": GNNRecommender(conv="attention", loss="bpr", **SMALL_GNN),
+    "sequence": SequenceRecommender("gru", **SMALL_GNN),
 }
 ALL = [*MATRIX_RECOMMENDERS, "log", "ratings"]
 

@@ -40,6 +40,7 @@ from skgnnrec import (
     PopularityRecommender,
     RidgeRecommender,
     RidgeRecommenderCV,
+    SequenceRecommender,
     SocialRecommender,
     UserContentRecommender,
     compose,
@@ -117,6 +118,7 @@ MATRIX_RECOMMENDERS = {
     "gnn": GNNRecommender(
         embedding_dim=4, max_iter=1, early_stopping=False, device="cpu", catalog=ItemCatalog(VECTORS)
     ),
+    "sequence": SequenceRecommender(embedding_dim=4, max_iter=1, early_stopping=False, device="cpu"),
 }
 
 

@@ -11,6 +11,7 @@ from sphinx.util.nodes import make_refnode
 from sphinx.util.typing import ExtensionMetadata
 
 KINDS = ("class", "function", "exception")
+PARAMETERS = {"novelty"}  # names of functions that are mostly names of parameters in the text
 
 
 def public_names(env: BuildEnvironment) -> dict[str, tuple[str, str, str]]:
@@ -39,7 +40,7 @@ class LinkNames(SphinxPostTransform):
             while inside is not None and not isinstance(inside, (nodes.reference, pending_xref, nodes.title)):
                 inside = inside.parent
             name = re.sub(r"\(\)$", "", literal.astext())
-            if inside is None and name in names and names[name][0] != self.env.docname:
+            if inside is None and name in names.keys() - PARAMETERS and names[name][0] != self.env.docname:
                 page, anchor, full = names[name]
                 copy = literal.deepcopy()
                 literal.replace_self(make_refnode(self.app.builder, self.env.docname, page, anchor, copy, full))

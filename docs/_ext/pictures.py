@@ -64,7 +64,7 @@ def propagation(figure: Figure) -> None:
     ]
     for axes, (title, edges, values, colour) in zip(figure.subplots(1, 3), steps, strict=True):
         draw_items(axes, edges, values, colour)
-        axes.set_title(title, fontsize=11)
+        axes.text(0, 1.65, title, fontsize=11, fontweight="bold", ha="center")
 
 
 def draw_items(axes: Axes, edges: np.ndarray | None, values: np.ndarray, colour: str) -> None:
@@ -80,7 +80,7 @@ def draw_items(axes: Axes, edges: np.ndarray | None, values: np.ndarray, colour:
         axes.scatter(*place, s=1100, color=colour, alpha=min(1.0, 1.6 * float(value)), edgecolors="none", zorder=3)
         axes.text(*place, f"{value:.2f}" if value else "0", ha="center", va="center", fontsize=9, zorder=4)
         axes.text(place[0], place[1] - 0.4, name, ha="center", va="center", fontsize=9, zorder=4, bbox=LABEL)
-    axes.set(xlim=(-1.5, 1.5), ylim=(-1.6, 1.45), aspect="equal")
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.6, 1.9), aspect="equal")
     axes.axis("off")
 
 
@@ -185,7 +185,7 @@ def draw_shares(axes: Axes, table: pd.DataFrame, found: np.ndarray, names: dict,
 
 DRAWN: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
     "response.svg": (response, (7, 4)),
-    "propagation.svg": (propagation, (10, 3.6)),
+    "propagation.svg": (propagation, (10, 3.8)),
     "cold_items.svg": (cold_items, (7, 4)),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -79,6 +78,7 @@ class BaseRecommender(
 
     _sk_visual_block_ = diagram
     _how_to_use_items: ClassVar[str] = "content_weight > 0"  # in a message
+    _reads_order: ClassVar[bool] = False  # of the values of a row, and nothing else of them
 
     n_recommendations: int
     catalog: ItemCatalog | None
@@ -240,16 +240,10 @@ class BaseRecommender(
         )
 
     def _recommend(
-        self,
-        X: sparse.csr_array,
-        n_recommendations: int | None,
-        candidates: Any,
-        query: Any,
-        query_weight: float,
-        exclude_seen: bool,
+        self, X: sparse.csr_array, n: int | None, candidates: Any, query: Any, query_weight: float, exclude_seen: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return lists for the rows of X, which may have further columns after those of the items."""
-        n = self._length_of_lists(n_recommendations, "recommend", exclude_seen)
+        n = self._length_of_lists(n, "recommend", exclude_seen)
         scorer, columns, vocabulary = self._candidates(candidates)
         seen = select_columns(X, columns) if exclude_seen else None
         constraints = {"query_weight": [Interval(Real, -1, 1, closed="both")]}
@@ -371,15 +365,10 @@ class BaseRecommender(
         return self._rank_held_out(self._check_histories(X), y, n_recommendations, candidates)
 
     def _rank_held_out(
-        self,
-        X: sparse.csr_array,
-        y: Any,
-        n_recommendations: int | None,
-        candidates: Any,
-        beside: sparse.csr_array | None = None,
+        self, X: sparse.csr_array, y: Any, n: int | None, candidates: Any, beside: sparse.csr_array | None = None
     ) -> HeldOutRanking:
         """Return the ranking of held-out interactions; `beside` has further columns of the rows of X."""
-        n = self._length_of_lists(n_recommendations, "rank_held_out")
+        n = self._length_of_lists(n, "rank_held_out")
         if y is None:
             X, y = hold_out_share(X, SCORE_TEST_SIZE, SCORE_SEED)
         else:

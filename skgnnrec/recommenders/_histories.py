@@ -26,8 +26,11 @@ def baskets_of(histories: Any) -> tuple[np.ndarray, list[Any]] | None:
     return None
 
 
-def matrix_of_baskets(baskets: list[Any], items: Vocabulary) -> sparse.csr_array:
-    """Return the histories of baskets, (n_baskets, n_items): each item of a basket counts once, with weight 1."""
+def matrix_of_baskets(baskets: list[Any], items: Vocabulary, *, in_order: bool = False) -> sparse.csr_array:
+    """Return the histories of baskets, (n_baskets, n_items): each item of a basket counts once, with weight 1.
+
+    With `in_order`, items of lists have larger weights the later they come.
+    """
     for row, basket in enumerate(baskets):
         if isinstance(basket, str | bytes) or not hasattr(basket, "__iter__"):
             raise TypeError(
@@ -40,8 +43,12 @@ def matrix_of_baskets(baskets: list[Any], items: Vocabulary) -> sparse.csr_array
     rows = np.repeat(np.arange(len(lists)), [len(ids) for ids in lists])
     ids = np.fromiter(chain.from_iterable(ids.tolist() for ids in lists), dtype=object, count=len(columns))
     known = drop_unknown_items(columns, ids, items, stacklevel=5)
-    pairs = np.unique(rows[known] * len(items) + columns[known])
-    return matrix_of_pairs(pairs, np.ones(len(pairs)), (len(baskets), len(items)))
+    pairs, place = np.unique(rows[known] * len(items) + columns[known], return_inverse=True)
+    values = np.ones(len(pairs))
+    if in_order:
+        is_list = np.array([not isinstance(basket, set | frozenset) for basket in baskets], dtype=bool)
+        np.maximum.at(values, place, np.where(is_list[rows[known]], known + 1, 1))
+    return matrix_of_pairs(pairs, values, (len(baskets), len(items)))
 
 
 def drop_unknown_items(columns: np.ndarray, ids: np.ndarray, items: Vocabulary, stacklevel: int) -> np.ndarray:

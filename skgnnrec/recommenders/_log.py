@@ -37,19 +37,15 @@ from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT
 from skgnnrec.recommenders._arguments import as_list, refuse_catalog, warn_of_ratings
 from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
-from skgnnrec.recommenders._histories import (
-    baskets_of,
-    check_users,
-    drop_unknown_items,
-    matrix_of_baskets,
-    read_users,
-)
+from skgnnrec.recommenders._histories import baskets_of, check_users, drop_unknown_items, matrix_of_baskets, read_users
 from skgnnrec.recommenders._log_updates import LogUpdates
 from skgnnrec.recommenders._pairs import score_pairs
 from skgnnrec.recommenders._queries import query_of_rows
 from skgnnrec.recommenders._user_ranker import UserRanker
 
 __all__ = ["LogRecommender"]
+
+ORDER_DECAY = 0.9  # of the values from which an order is read
 
 
 class LogRecommender(CallbackSupportMixin, LogUpdates):
@@ -63,6 +59,9 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
     of later distinct times of the same user, times ``0.5 ** (age / half_life)``, where the age is counted back from the
     last interaction of the user. If a user has an item several times, the interaction with the largest value counts.
     (For sums, group the log by user and item first.)
+
+    A `SequenceRecommender` reads only the order of the values: with `timestamp`, it is that of the times, whatever the
+    weights and the recency are. In lists of `histories`, later items are later interactions.
 
     Parameters
     ----------
@@ -476,7 +475,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         baskets = None if is_columns else baskets_of(histories)
         if baskets is not None:
             user_ids, lists = baskets
-            return matrix_of_baskets(lists, self._items_), user_ids
+            return matrix_of_baskets(lists, self._items_, in_order=self.recommender_._reads_order), user_ids
         log = self._read_log(histories, reset=False, name="histories")
         asked, users = Vocabulary.of(log.users)
         items = self._items_.positions(log.items)
@@ -492,7 +491,10 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         return columns
 
     def _weigh(self, log: Log, n_users: int) -> sparse.csr_array:
-        return weigh(log, (n_users, len(self._items_)), self.rank_decay, self.half_life)
+        shape = (n_users, len(self._items_))
+        if self.recommender._reads_order and log.times is not None:  # nothing else may change the order
+            return weigh(log._replace(weights=np.ones(len(log.users))), shape, ORDER_DECAY, None)
+        return weigh(log, shape, self.rank_decay, self.half_life)
 
     def _histories(self, rows: np.ndarray) -> sparse.csr_array:
         """Return the histories of users of the fit; -1 stands for a user without history."""

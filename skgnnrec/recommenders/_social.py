@@ -91,6 +91,9 @@ class SocialRecommender(UserDataRecommender):
     With ``cv=SameUsers()``, the rows of all methods are those of the fit, and `users` can be omitted. In a
     `LogRecommender`, no routing is necessary.
 
+    The items of friends have smaller values than those of the user. Recommenders that read the order of the values, as
+    `RidgeRecommender` with `rank_decay`, take them for older ones.
+
     Only friends who were in the fit and have a history count. `ranker` and `similar_items` know the history alone.
 
     Examples

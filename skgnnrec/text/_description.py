@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from skgnnrec.encoding import FileState, digest_of, file_states, is_settled, joined_digest
 from skgnnrec.text._layout import Layout, read_layout
 from skgnnrec.text._settings import load_settings
 
-__all__ = ["CHECKSUMS", "Description", "describe_model", "file_states", "model_files", "write_checksums"]
+__all__ = ["CHECKSUMS", "Description", "describe_model", "model_files", "write_checksums"]
 
 # The file with the checksums of the files that were saved with it.
 CHECKSUMS = "skgnnrec_checksums.json"
@@ -24,12 +23,6 @@ _NOT_READ = {
     *("", ".md", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".lock", ".gz", ".zip"),
     *(".bin", ".onnx", ".h5", ".msgpack", ".ot", ".pt", ".pth", ".ckpt", ".gguf", ".tflite", ".xml", ".pyc"),
 }
-# How deep below the folder of a model its files are looked for.
-_DEPTH = 3
-# Time stamps of files may be this coarse: a file that has just been written can be written again under the same stamp.
-_STAMP_NS = 2_000_000_000
-
-FileState = tuple[int, ...]
 
 
 class Description(NamedTuple):
@@ -48,12 +41,9 @@ def describe_model(source: str, revision: str | None, *, strict: bool = True) ->
     folder = source if os.path.isdir(source) else _find_snapshot(source, revision, strict)
     if folder is None:
         return None
-    state = tuple(sorted(file_states(folder).items()))
-    newest = max((stamp for _, stamps in state for stamp in stamps[:2]), default=0)
-    describe: Callable[..., Description] = _describe_folder
-    if abs(time.time_ns() - newest) < _STAMP_NS:
-        describe = _describe_folder.__wrapped__
-    return describe(folder, state)
+    states = file_states(folder)
+    describe: Callable[..., Description] = _describe_folder if is_settled(states) else _describe_folder.__wrapped__
+    return describe(folder, tuple(sorted(states.items())))
 
 
 def model_files(source: str, revision: str | None, layout: Layout) -> dict[str, Path]:
@@ -62,23 +52,6 @@ def model_files(source: str, revision: str | None, layout: Layout) -> dict[str, 
     if folder is None:
         raise OSError(f"model={source!r} is not on this machine.")
     return {name: Path(folder) / name for name in _names_read(sorted(file_states(folder)), layout)}
-
-
-def file_states(folder: str | os.PathLike[str]) -> dict[str, FileState]:
-    """Return the state of each file by its name; the state changes whenever the content of the name does."""
-    return dict(_scan(os.fspath(folder), _DEPTH))
-
-
-def _scan(folder: str, depth: int, prefix: str = "") -> Iterator[tuple[str, FileState]]:
-    for entry in os.scandir(folder):
-        if entry.is_dir():
-            if depth > 1 and not entry.name.startswith(".") and os.access(entry.path, os.R_OK | os.X_OK):
-                yield from _scan(entry.path, depth - 1, f"{prefix}{entry.name}/")
-        elif entry.is_file():
-            state = os.stat(entry.path)
-            # The time of modification and the size can be copied; a file of another inode or change time is another.
-            stamps = (state.st_mtime_ns, state.st_ctime_ns, state.st_dev, state.st_ino, state.st_size)
-            yield f"{prefix}{entry.name}", stamps
 
 
 @lru_cache(maxsize=8)
@@ -92,7 +65,7 @@ def _describe_folder(folder: str, state: tuple[tuple[str, FileState], ...]) -> D
     digests = {name: _digest(folder, name) for name in _names_read(names, layout)}
     _check_digests(folder, digests)
     weights = {name: digest for name, digest in digests.items() if name.endswith(".safetensors")}
-    return Description(layout, _joined(digests), _joined(weights))
+    return Description(layout, joined_digest(digests), joined_digest(weights))
 
 
 def _names_read(names: list[str], layout: Layout) -> list[str]:
@@ -124,13 +97,7 @@ def _check_digests(folder: str, digests: Mapping[str, str]) -> None:
 
 
 def _digest(folder: str, name: str) -> str:
-    with (Path(folder) / name).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _joined(digests: Mapping[str, str]) -> str:
-    lines = "".join(f"{name}\0{digest}\n" for name, digest in digests.items())
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return digest_of(Path(folder) / name)
 
 
 def _find_snapshot(source: str, revision: str | None, strict: bool) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.metadata import version
 from numbers import Integral
@@ -11,20 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgnnrec._constraints import Interval
-from skgnnrec._device import resolve_device, resolve_dtype, torch_settings
+from skgnnrec._device import resolve_device, resolve_dtype
 from skgnnrec._fitted_state import new_state
-from skgnnrec.text._cache import VectorCache, make_keys, open_cache
+from skgnnrec.encoding import BaseEmbedder, VectorCache, scale_to_unit_length
 from skgnnrec.text._description import Description, describe_model, model_files
 from skgnnrec.text._layout import POOLINGS, Layout, Reading
 from skgnnrec.text._texts import as_table, read_texts, repair_surrogates
@@ -37,11 +31,9 @@ __all__ = ["TextEmbedder"]
 
 # A new number when the same settings give other vectors than before, so that no cache returns the old ones.
 _RECIPE_VERSION = 2
-# In pickles and hashes only.
-_CONTENT = "_content_of_model"
 
 
-class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TextEmbedder(BaseEmbedder):
     """Embed texts with a pretrained language model.
 
     The vector of a text is pooled from the token vectors of the last layer of the model. If the model was trained for
@@ -164,6 +156,7 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
     array([0, 1, 2])
     """
 
+    _cache_name = "skgnnrec-texts.sqlite"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str, os.PathLike],
         "columns": [None, str, Interval(Integral, None, None, closed="neither"), "array-like"],
@@ -299,28 +292,16 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         check_is_fitted(self)
         return self._embed(None, self._texts(X, reset=False), fitting=False)
 
-    @with_callbacks
-    def _check_model(self, X: Any) -> None:
-        """Load the model and check the texts and the settings against it."""
+    def _check_settings(self, model: TextModel) -> None:
         from skgnnrec.text._encode import choose_max_length
 
-        self._texts(X, reset=True)
-        model = self._load_model(packed=True)
         choose_max_length(model, self.max_length, self._read_settings(model.layout).prompt)
-        with open_cache(self.cache, self.cache_limit):
-            pass
-        self._weights_digest_ = "" if model.description is None else model.description.weights
-        self._set_dim(model.embedding_dim)
-        root = self._init_callback_context()
-        root.call_on_fit_task_begin(estimator=self)
-        root.call_on_fit_task_end(estimator=self)
-
-    @with_callbacks
-    def _embed_fitted(self, X: Any) -> np.ndarray:
-        return self._embed(None, self._texts(X, reset=True), fitting=True)
 
     def _set_dim(self, model_dim: int) -> None:
         self._model_dim_, self.embedding_dim_ = model_dim, self._kept_dim(model_dim)
+
+    def _samples(self, X: Any, *, reset: bool) -> list[str]:
+        return self._texts(X, reset=reset)
 
     def _texts(self, X: Any, *, reset: bool) -> list[str]:
         """Return one text per row, after a check of the columns."""
@@ -348,14 +329,8 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         self._check_weights(model.description)
         return model
 
-    def _check_weights(self, description: Description | None) -> None:
-        """Raise ValueError if a fitted embedder finds other weights than in its fit."""
-        fitted = getattr(self, "_weights_digest_", "")
-        if fitted and description is not None and description.weights not in ("", fitted):
-            raise ValueError(
-                f"The weights of model={os.fspath(self.model)!r} are not those of the fit, the model was replaced: fit "
-                "again."
-            )
+    def _load_to_embed(self) -> TextModel:
+        return self._load_model(packed=True)
 
     def _read_settings(self, layout: Layout) -> Reading:
         """Return prompt, pooling and normalisation, those of the model where the parameters leave them open."""
@@ -403,107 +378,38 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         settings = [reading.prompt, reading.pooling, self.max_length, dtype, self.trust_remote_code]
         return repr([_RECIPE_VERSION, *_library_versions(), description.fingerprint, *settings])
 
-    def _embed(self, model: TextModel | None, texts: Sequence[str], *, fitting: bool) -> np.ndarray:
-        """Embed each distinct text once and return the vectors of all texts.
+    def _description_of(self, model: TextModel) -> Description:
+        return Description(model.layout, "", "")
 
-        Without a model, it is the one of the parameters, and the cache is used; the cache does not know other models.
-        """
-        description = self._describe() if model is None else Description(model.layout, "", "")
-        if fitting:
-            self._weights_digest_ = description.weights
-        distinct = sorted(set(texts) - {""}, key=lambda text: (len(text), text))
-        keys = make_keys(self._recipe(description), distinct)
-        # A model without fingerprint cannot be told from others.
-        with open_cache(self.cache if description.fingerprint else None, self.cache_limit) as cache:
-            vectors = self._embed_distinct(model, description, cache, keys, distinct, fitting=fitting)
-        if fitting:
-            self._set_dim(vectors.shape[1])
-        vectors = vectors[:, : self._kept_dim(vectors.shape[1])]
-        if self._read_settings(description.layout).normalize:
-            vectors = _scale_to_unit_length(vectors)
-        row_of = {text: row for row, text in enumerate(distinct)}
-        embedded = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
-        # Rows without text stay zero, whatever the prompt.
-        filled = [row for row, text in enumerate(texts) if text]
-        embedded[filled] = vectors[[row_of[texts[row]] for row in filled]]
-        return embedded  # (n_texts, embedding_dim)
+    def _distinct(self, samples: Sequence[str]) -> tuple[list[str], list[str]]:
+        texts = sorted(set(samples) - {""}, key=lambda text: (len(text), text))
+        return texts, texts
 
-    def _embed_distinct(
+    def _compute(
         self,
-        model: TextModel | None,
-        description: Description,
-        cache: VectorCache,
+        model: TextModel,
+        samples: Sequence[str],
         keys: Sequence[bytes],
-        texts: Sequence[str],
-        *,
-        fitting: bool,
-    ) -> np.ndarray:
-        """Return the vectors of distinct texts, (n_texts, model_dim), and compute those that the cache lacks."""
-        found = cache.get(keys, None if fitting or model is not None else self._model_dim_)
-        report = self._report if fitting else iter
-        if len(found) == len(keys) > 0 and len({len(vector) for vector in found.values()}) == 1:
-            list(report([]))  # the progress bar of a fit without work is a full one
-            return np.stack([found[key] for key in keys])
+        cache: VectorCache,
+        report: Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]],
+    ) -> dict[bytes, np.ndarray]:
         from skgnnrec.text._encode import embed_texts
 
-        if model is None:
-            model = self._load_model(packed=True)
-            if model.description is not None and model.description.fingerprint != description.fingerprint:
-                raise OSError(f"model={os.fspath(self.model)!r} was changed while it was read; embed again.")
-        dim = model.embedding_dim
-        if fitting:  # callbacks of the batches may embed with what is fitted so far
-            self._set_dim(dim)
-        vectors = {key: vector for key, vector in found.items() if len(vector) == dim}
-        missing = [row for row, key in enumerate(keys) if key not in vectors]
-        with model.computing, torch_settings():
-            computed = embed_texts(
-                model,
-                [texts[row] for row in missing],
-                [keys[row] for row in missing],
-                cache,
-                self._read_settings(model.layout),
-                max_length=self.max_length,
-                batch_tokens=self.batch_tokens,
-                report=report,
-            )
-        vectors.update(computed)
-        return np.array([vectors[key] for key in keys], dtype=np.float32).reshape(len(keys), dim)
+        reading = self._read_settings(model.layout)
+        lengths = {"max_length": self.max_length, "batch_tokens": self.batch_tokens}
+        return embed_texts(model, samples, keys, cache, reading, **lengths, report=report)
 
-    def _report(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the batches; the callbacks of scikit-learn see the begin and the end of each."""
-        root = self._init_callback_context("fit_transform", max_subtasks=len(batches))
-        root.call_on_fit_task_begin(estimator=self)
-        for batch in batches:
-            task = root.subcontext("batch")
-            task.call_on_fit_task_begin(estimator=self)
-            yield batch
-            task.call_on_fit_task_end(estimator=self)
-        root.call_on_fit_task_end(estimator=self)
+    def _finish(self, vectors: np.ndarray, description: Description) -> np.ndarray:
+        vectors = vectors[:, : self._kept_dim(vectors.shape[1])]
+        return scale_to_unit_length(vectors) if self._read_settings(description.layout).normalize else vectors
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state with a digest of the model, so that `joblib.hash` differs where the model does."""
-        return {**super().__getstate__(), _CONTENT: self._fingerprint()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a state without the digest of the model."""
-        super().__setstate__({name: value for name, value in state.items() if name != _CONTENT})
-
-    def _fingerprint(self) -> str | None:
-        """Return the fingerprint of the model, None where it is not on this machine."""
-        try:
-            described = describe_model(os.fspath(self.model), self.revision, strict=False)
-        except (OSError, ValueError, TypeError):  # of a parameter or a model that a fit would refuse
-            return None
-        return None if described is None else described.fingerprint
+    def _describe_files(self) -> Description | None:
+        return describe_model(os.fspath(self.model), self.revision, strict=False)
 
     def _files_of_model(self) -> tuple[str, dict[str, Path]]:
         """Return the fingerprint of the model and its files by name, for a copy of the model."""
         described = self._describe()
         return described.fingerprint, model_files(os.fspath(self.model), self.revision, described.layout)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.embedding_dim_
 
     def __sklearn_tags__(self) -> Any:
         """Return tags that state that samples are texts, missing ones allowed."""
@@ -520,11 +426,3 @@ class TextEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 def _library_versions() -> list[str]:
     # Looking them up takes longer than embedding a short text does from the cache.
     return [version(name) for name in ("transformers", "tokenizers")]
-
-
-def _scale_to_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Divide vectors by their Euclidean length; zero vectors stay zero."""
-    # Squares of small and large float32 values need the range of float64.
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, np.newaxis]
-    with np.errstate(under="ignore"):
-        return (vectors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from skgnnrec.text._cache import VectorCache, embed_through
+from skgnnrec.encoding import InParts, VectorCache, embed_through
 from skgnnrec.text._layout import POOLINGS, Reading
 from skgnnrec.text._model import TextModel
 
@@ -183,36 +183,12 @@ class BatchEncoder:
     """Embeds one batch after another, in smaller parts once memory has run out."""
 
     def __init__(self, model: TextModel, pooling: str, n_skipped: int = 0) -> None:
-        self.model, self.pooling, self.n_skipped = model, pooling, n_skipped
-        self._most_tokens: int | None = None  # that fit into memory
+        self.model = model
+        self._in_parts = InParts(lambda token_ids: embed_tokens(model, token_ids, pooling, n_skipped))
 
     def __call__(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
         """Return the vectors of texts of about equal length, (n_texts, embedding_dim)."""
-        longest = max(len(ids) for ids in token_ids)
-        parts: list[np.ndarray] = []
-        start = 0
-        while start < len(token_ids):
-            n_texts = len(token_ids) if self._most_tokens is None else max(1, self._most_tokens // longest)
-            part = token_ids[start : start + n_texts]
-            vectors = self._try(part)
-            if vectors is None:
-                self._most_tokens = longest * (len(part) // 2)
-                if self.model.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                continue
-            parts.append(vectors)
-            start += n_texts
-        return _check_finite(np.concatenate(parts), self.model)
-
-    def _try(self, token_ids: Sequence[np.ndarray]) -> np.ndarray | None:
-        """Return the vectors of texts, None if they do not fit into memory; for one text that is an error."""
-        try:
-            return embed_tokens(self.model, token_ids, self.pooling, self.n_skipped)
-        except (MemoryError, RuntimeError) as error:
-            if len(token_ids) == 1 or not _is_out_of_memory(error):
-                raise
-        # Outside of the handler: as long as the error is handled, it keeps the activations alive.
-        return None
+        return _check_finite(self._in_parts(token_ids, cost=max(len(ids) for ids in token_ids)), self.model)
 
 
 def _check_finite(vectors: np.ndarray, model: TextModel) -> np.ndarray:
@@ -223,10 +199,6 @@ def _check_finite(vectors: np.ndarray, model: TextModel) -> np.ndarray:
             "dtype='float32' has the widest range."
         )
     return vectors
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def default_batch_tokens(device: torch.device) -> int:

@@ -14,6 +14,7 @@ from skgnnrec import (
     LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
+    SequenceRecommender,
     save,
 )
 from skgnnrec.compose import CompressedRecommender
@@ -44,6 +45,7 @@ RECOMMENDERS = {
     "filter": GraphFilterRecommender(n_components=8),
     "compressed": CompressedRecommender(GraphFilterRecommender(n_components=8), rank=16),
     "gnn": GNNRecommender(embedding_dim=8, conv="lightgcn", max_iter=2, device="cpu"),
+    "sequence": SequenceRecommender(embedding_dim=8, max_iter=2, device="cpu"),
 }
 
 

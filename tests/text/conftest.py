@@ -17,7 +17,7 @@ from transformers import (
     T5Model,
 )
 
-from skgnnrec.text._cache import memory_cache
+from skgnnrec.encoding._cache import memory_cache
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

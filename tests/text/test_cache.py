@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from skgnnrec.text import TextEmbedder, _embedder, _encode, _model
-from skgnnrec.text._cache import MemoryCache, NoCache, embed_through, make_keys, memory_cache, open_cache
-from skgnnrec.text._cache_file import FileCache
+from skgnnrec.encoding import _embedder
+from skgnnrec.encoding._cache import MemoryCache, NoCache, embed_through, make_keys, memory_cache, open_cache
+from skgnnrec.encoding._cache_file import FileCache
+from skgnnrec.text import TextEmbedder, _encode, _model
 
 TITLES = ["red coffee mug", "garden hose", "crimson tea cup", "hose reel", "mug"]
 
@@ -148,7 +149,7 @@ def test_entries_of_another_length_are_computed_again(tiny_model, tmp_path, monk
     monkeypatch.setattr(_embedder, "make_keys", lambda *args: used.append(make_keys(*args)) or used[-1])
     embedder = TextEmbedder(tiny_model, cache="memory" if kind == "memory" else tmp_path / "texts.sqlite")
     expected = embedder.fit_transform(TITLES)
-    with open_cache(embedder.cache, None) as cache:
+    with open_cache(embedder.cache, None, "texts.sqlite") as cache:
         cache.put(used[-1][:n_damaged], np.ones((n_damaged, 7), dtype=np.float32))
     for _ in range(2):
         np.testing.assert_array_equal(embedder.transform(TITLES), expected)
@@ -200,14 +201,14 @@ def test_the_least_recently_used_vector_is_dropped():
 
 
 def test_limits(tmp_path):
-    with open_cache("memory", 3) as cache:
+    with open_cache("memory", 3, "texts.sqlite") as cache:
         assert cache is memory_cache
         assert cache.limit == 3 << 20
-    with open_cache("memory", None) as cache:
+    with open_cache("memory", None, "texts.sqlite") as cache:
         assert cache.limit == 256 << 20
-    with open_cache(tmp_path, None) as cache:
+    with open_cache(tmp_path, None, "texts.sqlite") as cache:
         assert cache.limit == 4096 << 20
-        assert cache.path == tmp_path / "skgnnrec-texts.sqlite"
+        assert cache.path == tmp_path / "texts.sqlite"
 
 
 def test_the_cache_keeps_copies_and_no_batches():

@@ -18,10 +18,11 @@ from sklearn.model_selection import GridSearchCV
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog
 from skgnnrec.datasets import make_interactions
+from skgnnrec.encoding import _cache_file
+from skgnnrec.encoding._cache import embed_through, make_keys
+from skgnnrec.encoding._cache_file import FileCache
 from skgnnrec.exceptions import CacheWarning
-from skgnnrec.text import TextEmbedder, _cache_file
-from skgnnrec.text._cache import embed_through, make_keys
-from skgnnrec.text._cache_file import FileCache
+from skgnnrec.text import TextEmbedder
 
 TITLES = ["red coffee mug", "garden hose", "crimson tea cup", "hose reel", "mug"]
 KEYS = make_keys("", TITLES)
@@ -94,8 +95,8 @@ def test_claims_exclude_others_until_they_end(path, cache, monkeypatch):
 KILLED = """
 import sys, time
 import numpy as np
-from skgnnrec.text import _cache_file
-from skgnnrec.text._cache import embed_through, make_keys
+from skgnnrec.encoding import _cache_file
+from skgnnrec.encoding._cache import embed_through, make_keys
 _cache_file._LEASE_S = 0.5
 keys = make_keys("", [str(number) for number in range(40)])
 def compute(rows):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from skgnnrec.encoding import file_states
 from skgnnrec.text import TextEmbedder
-from skgnnrec.text._description import describe_model, file_states, write_checksums
+from skgnnrec.text._description import describe_model, write_checksums
 
 TITLES = ["red coffee mug", "garden hose"]
 

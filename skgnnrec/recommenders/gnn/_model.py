@@ -17,6 +17,7 @@ from skgnnrec.recommenders._item_inputs import ItemInputs
 
 __all__ = ["Embeddings", "GraphEncoder", "attend"]
 
+
 class Embeddings(NamedTuple):
     """The embeddings that propagation computes.
 

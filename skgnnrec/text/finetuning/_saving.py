@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from skgnnrec.text._description import file_states, write_checksums
+from skgnnrec.encoding import file_states
+from skgnnrec.text._description import write_checksums
 from skgnnrec.text._model import TextModel, quiet_transformers
 from skgnnrec.text.finetuning._learned_weights import LearnedWeights
 

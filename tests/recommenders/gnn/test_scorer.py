@@ -11,7 +11,7 @@ from scipy import sparse
 
 from skgnnrec.graph import item_degrees, message_passing, normalized_history
 from skgnnrec.recommenders._item_inputs import ItemInputs, initial_parameters, parameter_shapes
-from skgnnrec.recommenders._trained_scores import comparable, popularity_bias, score_with_bias
+from skgnnrec.recommenders._trained_scores import score_with_bias
 from skgnnrec.recommenders.gnn import _scorer
 from skgnnrec.recommenders.gnn._model import GraphEncoder
 from skgnnrec.recommenders.gnn._scorer import graph_factors
@@ -187,24 +187,3 @@ def test_an_item_of_next_to_no_weight_receives_no_attention():
     history[0, [0, 1]] = 1e30, 1e-30
     found = factors.attention(sparse.csr_array(history)).toarray()[0, :2]
     assert_allclose(found, [1, 0], atol=1e-6)
-
-
-def test_cosines_have_candidates_of_length_one():
-    items = np.vstack([normal(0, 6, DIM), np.zeros((1, DIM), dtype=np.float32)])
-    assert_allclose(np.linalg.norm(comparable(items, is_cosine=True), axis=1), [1] * 6 + [0], rtol=1e-5)
-    assert_allclose(comparable(items, is_cosine=False), items, atol=1e-6)
-
-
-def test_items_without_users_have_the_mean_popularity_bias():
-    bias, new = popularity_bias(np.array([3.0, 0.0, 0.0, 8.0]), 0.5, 0.1)
-    assert_allclose(bias, 0.05 * np.log([4, 6, 6, 9]), rtol=1e-6)
-    assert bias.dtype == np.float32
-    assert new == pytest.approx(0.05 * np.log(6))
-    bias, new = popularity_bias(np.zeros(2), 0.5, 0.1)
-    assert (bias.tolist(), new) == ([0, 0], 0)
-
-
-@pytest.mark.parametrize(("exponent", "temperature"), [(1e300, 0.1), (0.4, 1e300), (1e300, 1e300)])
-def test_biases_beyond_float32_are_refused(exponent, temperature):
-    with pytest.raises(ValueError, match=r"temperature=.* and popularity_exponent=.* give biases above 1e\+30"):
-        popularity_bias(np.array([3.0, 0.0]), exponent, temperature)
