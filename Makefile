@@ -55,7 +55,7 @@ docs: $(VENV)/package.done $(VENV)/docs.done
 	@echo "Open docs/_build/html/index.html"
 
 site-test: docs $(VENV)/site-test.done
-	SKGNNREC_SITE=docs/_build/html $(BIN)/pytest tests/test_site.py
+	SKGNNREC_SITE=docs/_build/html $(BIN)/pytest --noconftest tests/test_site.py
 
 bench: $(VENV)/package.done $(VENV)/demo.done
 	$(BIN)/python benchmarks/run.py $(PART)
@@ -99,7 +99,7 @@ $(VENV)/%.done: pyproject.toml | $(VENV)/package.done
 	@touch $@
 
 $(VENV)/demo.done: EXTRAS := demo
-$(VENV)/test.done: EXTRAS := test,lint,demo,explain,lora,export,serve,privacy
-$(VENV)/docs.done: EXTRAS := docs,demo,serve
+$(VENV)/test.done: EXTRAS := test,lint,demo,image,explain,lora,export,serve,privacy
+$(VENV)/docs.done: EXTRAS := docs,demo,image,serve
 $(VENV)/site-test.done: EXTRAS := site-test
 $(VENV)/release.done: EXTRAS := release

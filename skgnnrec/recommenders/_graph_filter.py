@@ -34,6 +34,7 @@ from skgnnrec.recommenders._popularity_weight import (
     best_popularity_weight,
     draw_targets,
     enough_users,
+    is_noticeable,
     without,
 )
 from skgnnrec.recommenders._updates import ClosedForm
@@ -41,8 +42,6 @@ from skgnnrec.recommenders._updates import ClosedForm
 __all__ = ["GraphFilterRecommender"]
 
 POPULARITY_WEIGHTS, USUAL_WEIGHT = (0.0, 20.0, 200.0, 1000.0), 20.0
-# The mean factor of popularity in the histories, below which its weight changes too little to be worth a comparison.
-NOTICEABLE_FACTOR = 0.02
 LEFT_OUT_SHARE = 0.2  # of users, at most
 DRAWN_ROWS = 250  # of dense scores at a time
 
@@ -300,9 +299,7 @@ class GraphFilterRecommender(ClosedForm):
         users, targets = draw_targets(X)
         left_out = np.random.default_rng(0).permutation(np.unique(users))[: int(LEFT_OUT_SHARE * X.shape[0])]
         is_drawn = np.isin(users, left_out)
-        evidence = binarize(X[users[is_drawn]]) @ self._item_counts_.astype(np.float64)
-        factor = (self._enough_ / (self._enough_ + evidence)) ** 2
-        if not is_drawn.any() or factor.mean() < NOTICEABLE_FACTOR:
+        if not is_drawn.any() or not is_noticeable(X, self._item_counts_, self._enough_):
             return USUAL_WEIGHT
         trial = clone(self).set_params(popularity_weight=1.0, catalog=None, item_encoder=None, memory=None)
         trial.fit(X[np.setdiff1d(np.arange(X.shape[0]), left_out)])

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skgnnrec.interactions import has_order, row_of_each
+from skgnnrec.interactions import binarize, has_order, row_of_each
 
-__all__ = ["Draw", "best_popularity_weight", "draw_targets", "enough_users", "without"]
+__all__ = ["Draw", "best_popularity_weight", "draw_targets", "enough_users", "is_noticeable", "without"]
 
 # The number of users at which the weight of popularity in a history falls to a quarter, at most this share of all
 # users. Popularity would otherwise rank the items of small data sets.
@@ -18,6 +18,8 @@ ENOUGH_USERS, ENOUGH_SHARE = 50.0, 0.025
 # A choice by fewer interactions would be noise. More than the largest number cost time and change little.
 FEWEST_DRAWN, MOST_DRAWN = 200, 1000
 LIST_LENGTH = 20
+# The mean factor of popularity in the histories, below which its weight changes too little to be worth a comparison.
+NOTICEABLE_FACTOR = 0.02
 # Among weights that are equally good, the smallest one leaves the scores as they are.
 TOLERANCE = 0.002
 
@@ -52,6 +54,12 @@ def draw_targets(X: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
     if len(entries) < FEWEST_DRAWN:
         entries, rows = entries[:0], rows[:0]
     return rows, X.indices[entries]
+
+
+def is_noticeable(X: sparse.csr_array, item_counts: np.ndarray, enough: float) -> bool:
+    """Return whether the items of the histories have so few users that the weight of popularity matters."""
+    evidence = (binarize(X) @ item_counts.astype(np.float64))[np.diff(X.indptr) > 0]
+    return len(evidence) > 0 and float(((enough / (enough + evidence)) ** 2).mean()) >= NOTICEABLE_FACTOR
 
 
 def without(X: sparse.csr_array, targets: np.ndarray) -> sparse.csr_array:

@@ -24,6 +24,7 @@ from skgnnrec.recommenders._popularity_weight import (
     best_popularity_weight,
     draw_targets,
     enough_users,
+    is_noticeable,
     without,
 )
 from skgnnrec.recommenders._regression import Regression, mean_length, next_item_weights, regress, regress_on
@@ -96,9 +97,9 @@ class RidgeRecommender(ClosedForm):
         The exponent b of the factor :math:`d_i^b` of the scores of an item with d_i users. Above 0 it raises the scores
         of popular items. Between -1 and 1. It does not change the term of `popularity_weight`.
     popularity_weight : float or "auto", default="auto"
-        The weight π of popularity for histories of items with few users. Non-negative. "auto" chooses 0, 3, 10, 30 or
-        100 by the exact scores of at most 1,000 interactions without their users, and 0 where there are fewer than
-        200. It adds a few percent to the time of the fit.
+        The weight π of popularity for histories of items with few users. Non-negative. "auto" is 0 where the items of
+        the histories have many users: the weight changes little there. Elsewhere it chooses 0, 3, 10, 30 or 100 by the
+        exact scores of at most 1,000 interactions without their users. With fewer than 200 it is 0.
     order_weight : float, default=0.0
         Weight of the regression of the next item. With 1, the weights of an item have the same mean length in both
         regressions. Non-negative. Values near 0.8 suit histories with an order. With 0, and where no row of X has
@@ -399,10 +400,12 @@ def shares_of_users(item_counts: np.ndarray) -> np.ndarray:
 def _popularity_weight(X: sparse.csr_array, found: Regression, key: str | None) -> float:
     """Return the weight of popularity that ranks left-out items best; the key tells a cache what the others are."""
     rows, targets = draw_targets(X)
-    item_counts = count_users(X)
+    item_counts, enough = count_users(X), enough_users(X.shape[0])
+    if not is_noticeable(X, item_counts, enough):
+        return 0.0
     share = np.full(X.shape[1], found.mean_length(known_items(item_counts)))
     # A user counts neither among those who share the items of the history nor among those who have the target.
-    term = PopularityTerm(share, item_counts - 1, shares_of_users(item_counts), enough_users(X.shape[0]))
+    term = PopularityTerm(share, item_counts - 1, shares_of_users(item_counts), enough)
 
     def draws() -> Iterator[Draw]:
         for start in range(0, len(rows), DRAWN_ROWS):

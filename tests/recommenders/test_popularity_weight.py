@@ -15,9 +15,9 @@ KINDS = [RidgeRecommender, GraphFilterRecommender]
 def of_one_taste():
     """Users draw a few items from one long-tailed distribution: nothing but popularity can be learned."""
     rng = np.random.default_rng(0)
-    chances = 1 / np.arange(1, 301)
-    rows = [rng.choice(300, 4, replace=False, p=chances / chances.sum()) for _ in range(1500)]
-    return sparse.csr_array((np.ones(6000), (np.repeat(np.arange(1500), 4), np.concatenate(rows))), shape=(1500, 300))
+    chances = np.arange(1, 801) ** -0.7
+    rows = [rng.choice(800, 4, replace=False, p=chances / chances.sum()) for _ in range(1500)]
+    return sparse.csr_array((np.ones(6000), (np.repeat(np.arange(1500), 4), np.concatenate(rows))), shape=(1500, 800))
 
 
 @pytest.fixture(scope="module")
