@@ -164,12 +164,7 @@ def make_log(
     phrases = _check_topics(topics, n_items)
     templates = _check_templates(templates)
     seconds_before = _seconds(start)
-    if n_interactions > n_users * n_items:
-        raise ValueError(
-            f"n_interactions must be at most {n_users * n_items}, the number of pairs of {n_users} users and {n_items} "
-            f"items; got {n_interactions}."
-        )
-    check_memory(BYTES_PER_PAIR * n_users * n_items, f"Data of {n_users} users and {n_items} items", "Reduce them.")
+    _check_size(n_users, n_items, n_interactions)
     rng = check_random_state(random_state)
     n_seconds = max(1, int(n_days * _DAY))
     item_topics = rng.permutation(np.arange(n_items) % len(phrases))
@@ -198,6 +193,15 @@ def make_log(
         user_ids=np.arange(n_users),
         user_topics=pd.DataFrame(user_topics, columns=names),
     )
+
+
+def _check_size(n_users: int, n_items: int, n_interactions: int) -> None:
+    if n_interactions > n_users * n_items:
+        raise ValueError(
+            f"n_interactions must be at most {n_users * n_items}, the number of pairs of {n_users} users and {n_items} "
+            f"items; got {n_interactions}."
+        )
+    check_memory(BYTES_PER_PAIR * n_users * n_items, f"Data of {n_users} users and {n_items} items", "Reduce them.")
 
 
 def _check_topics(topics: Mapping[str, Sequence[str]], n_items: int) -> dict[str, list[str]]:

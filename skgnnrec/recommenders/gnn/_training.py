@@ -84,19 +84,16 @@ def train_on_graph(
             has_users = item_counts > 0  # also where no user in X has the item
         encoder = build_encoder(recommender, train, has_users, vectors, parameters, device)
         learner = build_learner(recommender, encoder, train, held_out, first_row, seed)
-        users = np.flatnonzero(np.diff(held_out.indptr))
         progress = train_estimator(
             recommender,
             learner,
             max_iter=max_iter,
             checkpoint=checkpoint_of(recommender, learner, train, first_row, seed),
             reconstruct=lambda: _reconstruct(recommender, encoder, train),
-            held_out=(train[users], held_out[users]) if len(users) else (None, None),
+            held_out=_users_held_out(train, held_out),
             original=previous,
         )
-        exponent = usual_exponent(recommender)
-        if recommender.popularity_exponent == "auto" and not hasattr(recommender, "popularity_exponent_"):
-            exponent = learner.best_popularity_exponent(POPULARITY_EXPONENTS, exponent)
+        exponent = best_exponent(recommender, learner)
         # After training, the held-out interactions are part of the graph.
         parameters, has_own = encoder.inputs.arrays(), item_counts > 0
         if vectors is not None:
@@ -112,10 +109,24 @@ def train_on_graph(
         }
 
 
+def _users_held_out(train: sparse.csr_array, held_out: sparse.csr_array) -> tuple[Any, Any]:
+    """Return the users of which interactions are held out, as X and y of callbacks."""
+    users = np.flatnonzero(np.diff(held_out.indptr))
+    return (train[users], held_out[users]) if len(users) else (None, None)
+
+
 def usual_exponent(recommender: Any) -> float:
     """Return the popularity exponent that is given, that of the training before, or the usual one."""
     given = recommender.popularity_exponent
     return float(getattr(recommender, "popularity_exponent_", USUAL_EXPONENT) if given == "auto" else given)
+
+
+def best_exponent(recommender: Any, learner: RankingLearner) -> float:
+    """Return the popularity exponent after a training: a further training keeps that of the first one."""
+    usual = usual_exponent(recommender)
+    if recommender.popularity_exponent != "auto" or hasattr(recommender, "popularity_exponent_"):
+        return usual
+    return learner.best_popularity_exponent(POPULARITY_EXPONENTS, usual)
 
 
 def check_shapes(
