@@ -51,6 +51,15 @@ def _name(recommender):
     return f"{type(recommender).__name__}{'-attention' if attends else '-order' if has_order else ''}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def folder_for_what_is_written(tmp_path_factory):
+    """Run in a new folder: caches and files with relative paths are not written into the repository."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("written"))
+    yield
+    os.chdir(before)
+
+
 @pytest.fixture(scope="session", params=RECOMMENDERS, ids=_name)
 def prototype(request):
     """Return each recommender, to be cloned, never fitted."""

@@ -11,6 +11,7 @@ from skgnnrec.recommenders._ridge import RidgeRecommender
 from skgnnrec.recommenders._social import SocialRecommender
 from skgnnrec.recommenders._user_content import UserContentRecommender
 from skgnnrec.recommenders._user_ranker import UserRanker
+from skgnnrec.recommenders._wrapping import WrappingRecommender as WrappingRecommender  # no public name
 from skgnnrec.recommenders.gnn import GNNRecommender
 from skgnnrec.recommenders.ratings import GNNRatingRegressor
 from skgnnrec.recommenders.sequence import SequenceRecommender

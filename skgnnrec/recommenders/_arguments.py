@@ -17,6 +17,8 @@ __all__ = [
     "is_list",
     "one_per_row",
     "refuse_catalog",
+    "refuse_other_candidates",
+    "refuse_other_estimator",
     "refuse_table",
     "select_columns",
     "warn_of_ratings",
@@ -55,10 +57,38 @@ def refuse_table(estimator: Any) -> None:
     )
 
 
+def refuse_other_estimator(estimator: Any, expected: type) -> None:
+    """Refuse a `recommender` that is no recommender of matrices, without printing all of it."""
+    given, owner = estimator.recommender, type(estimator).__name__
+    if isinstance(given, expected):
+        return
+    came, advice = f"a {type(given).__name__}", ""
+    if isinstance(given, type):
+        came, advice = f"the class {given.__name__}", f" Pass an instance of it, {given.__name__}(...)."
+    elif hasattr(given, "unknown_users"):  # a recommender of logs
+        advice = f" A LogRecommender takes the whole log and is the outermost one: LogRecommender({owner}(...))."
+    raise InvalidParameterError(
+        f"The 'recommender' parameter of {owner} must be a recommender, such as RidgeRecommender(). "
+        f"Got {came} instead.{advice}"
+    )
+
+
 def refuse_catalog(items: Any, name: str, caller: str) -> None:
     """Refuse a catalog where only fitted items have a meaning."""
     if isinstance(items, ItemCatalog):
         raise ValueError(f"{name} must name fitted items, got an ItemCatalog: {caller} takes no new items.")
+
+
+def refuse_other_candidates(candidates: Any) -> None:
+    """Refuse candidates that are neither a catalog nor a list of items."""
+    is_table = hasattr(type(candidates), "columns")
+    if is_list(candidates) and not is_table:
+        return
+    advice = " ItemCatalog(table, ids='sku') makes a catalog from a table." if is_table else ""
+    raise ValueError(
+        "candidates must be an ItemCatalog or a list of fitted items, by id where ids are known and by position "
+        f"elsewhere; got a {type(candidates).__name__}.{advice}"
+    )
 
 
 def one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:

@@ -39,6 +39,7 @@ from skgnnrec.recommenders._arguments import (
     is_list,
     one_per_row,
     refuse_catalog,
+    refuse_other_candidates,
     refuse_table,
     select_columns,
     warn_of_ratings,
@@ -501,11 +502,7 @@ class BaseRecommender(
             return self._scorer_, np.arange(self.n_features_in_), self._vocabulary_
         if isinstance(candidates, ItemCatalog):
             return self._catalog_candidates(candidates)
-        if not is_list(candidates):
-            raise ValueError(
-                "candidates must be an ItemCatalog or a list of fitted items, by id where ids are known and by "
-                f"position elsewhere; got a {type(candidates).__name__}."
-            )
+        refuse_other_candidates(candidates)
         columns = self._columns(candidates, "candidates")
         if len(np.unique(columns)) < len(columns):
             raise ValueError("candidates names an item twice.")

@@ -195,7 +195,8 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
         - `order_weight`: 0.0, 0.4, 0.8, 1.2;
         - `popularity_exponent`: 0.0, -0.2, -0.1, 0.1;
         - `alpha`: 10.0, 4.0;
-        - `gamma`: 0.5, 0.0.
+        - `gamma`: 0.5, 0.0;
+        - `content_weight`: 3.0, 0.3.
 
         Where X has no order, and where there is no catalog, parameters that have no effect keep their first value.
     max_users : int, default=5000
@@ -257,6 +258,7 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
         "popularity_exponent": (0.0, -0.2, -0.1, 0.1),
         "alpha": (10.0, 4.0),
         "gamma": (0.5, 0.0),
+        "content_weight": (3.0, 0.3),
     }
 
 

@@ -1,13 +1,11 @@
 """Graph filters in closed form: co-occurrence, its low-pass part, and neighbours by content."""
 
-from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_memory as check_cache
 
@@ -17,6 +15,7 @@ from skgnnrec.graph import (
     SimilarityGraph,
     Spectrum,
     Statistics,
+    pairs_that_fit,
     popularity_scale,
     rescale,
     ridge_response,
@@ -29,21 +28,13 @@ from skgnnrec.interactions import binarize, row_of_each
 from skgnnrec.ranking import LowRank, PopularityTerm, Scorer, SparseWeights, Sum, round_for_exact_sums
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent, known_items
-from skgnnrec.recommenders._popularity_weight import (
-    Draw,
-    best_popularity_weight,
-    draw_targets,
-    enough_users,
-    is_noticeable,
-    without,
-)
+from skgnnrec.recommenders._popularity_weight import enough_users, weight_for_users_left_out
+from skgnnrec.recommenders._sparse_inverse import mean_column_length
 from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["GraphFilterRecommender"]
 
 POPULARITY_WEIGHTS, USUAL_WEIGHT = (0.0, 20.0, 200.0, 1000.0), 20.0
-LEFT_OUT_SHARE = 0.2  # of users, at most
-DRAWN_ROWS = 250  # of dense scores at a time
 
 
 class GraphFilterRecommender(ClosedForm):
@@ -72,6 +63,7 @@ class GraphFilterRecommender(ClosedForm):
     The vector q is the first singular vector of N for a = 1/2, and m is 50 or a fortieth of the users, if that is less.
 
     W is never a dense matrix: memory is that of the pairs of items that share a user, plus n_items · n_components.
+    Where memory does not suffice for all pairs, those of each item with the largest cosines are kept, as many as fit.
 
     Items without interactions, new ones and those of the catalog, have the weights of their nearest items by content:
     the mean of the weights of the 20 nearest, in proportion to the fourth power of the cosine. A neighbour in the
@@ -284,11 +276,13 @@ class GraphFilterRecommender(ClosedForm):
         if vectors is not None:
             similarity = cache.cache(SimilarityGraph.build)(vectors, int(self.n_neighbors))
             is_known = known_items(self._item_counts_)
-            length = self._mean_column_length(items, is_known)
+            length = mean_column_length(self.graph_, self._projection_, items, is_known)
             self._by_content_ = ItemsByContent(vectors, is_known, length, float(self.new_item_scale))
             self._neighbors_ = np.float32(self.content_weight * mass * scale) * similarity.adjacency
             self.graph_ = self.graph_ + self._neighbors_
-            self.graph_, items = self._with_cold_items(items)
+            mixture, own = self._by_content_.mixture()
+            self.graph_, items = sparse.csr_array(self.graph_ @ mixture + own), mixture.T @ items
+            self._popularity_ = mixture.T @ self._popularity_
         self.item_embedding_ = round_for_exact_sums(items, items.shape[1], axis=1)
 
     def _chosen_popularity_weight(self, X: sparse.csr_array, statistics: Statistics | None) -> float:
@@ -296,37 +290,7 @@ class GraphFilterRecommender(ClosedForm):
             return float(self.popularity_weight)
         if statistics is not None:
             return USUAL_WEIGHT
-        users, targets = draw_targets(X)
-        left_out = np.random.default_rng(0).permutation(np.unique(users))[: int(LEFT_OUT_SHARE * X.shape[0])]
-        is_drawn = np.isin(users, left_out)
-        if not is_drawn.any() or not is_noticeable(X, self._item_counts_, self._enough_):
-            return USUAL_WEIGHT
-        trial = clone(self).set_params(popularity_weight=1.0, catalog=None, item_encoder=None, memory=None)
-        trial.fit(X[np.setdiff1d(np.arange(X.shape[0]), left_out)])
-        scorer = trial._scorer()
-        assert isinstance(scorer, Sum)  # with popularity as its last term
-        return best_popularity_weight(
-            _draws(X[users[is_drawn]], targets[is_drawn], scorer), POPULARITY_WEIGHTS, USUAL_WEIGHT
-        )
-
-    def _with_cold_items(self, items: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
-        """Return the graph and the factors in which items without interactions consist of shares of others."""
-        cold = self._by_content_.cold
-        n_items = self.graph_.shape[1]
-        place = sparse.csr_array((np.ones(len(cold), np.float32), (np.arange(len(cold)), cold)), (len(cold), n_items))
-        shares, own = (part @ place for part in self._by_content_.of_cold())
-        kept = sparse.diags_array(self._by_content_.is_known.astype(np.float32), format="csr")
-        mixture = kept + shares
-        self._popularity_ = mixture.T @ self._popularity_
-        return sparse.csr_array(self.graph_ @ mixture + own), mixture.T @ items
-
-    def _mean_column_length(self, V: np.ndarray, is_counted: np.ndarray) -> float:
-        """Return the mean Euclidean length of some columns of W without content, 1 where they are zero."""
-        squares = np.asarray(self.graph_.power(2).sum(axis=0), dtype=np.float64)
-        U = self._projection_
-        squares += 2 * np.einsum("id,id->i", self.graph_.T @ U, V, dtype=np.float64)
-        squares += np.einsum("id,de,ie->i", V, U.T @ U, V, dtype=np.float64, optimize=True)
-        return float(np.sqrt(np.maximum(squares, 0))[is_counted].mean()) or 1.0
+        return weight_for_users_left_out(self, X, self._item_counts_, POPULARITY_WEIGHTS, USUAL_WEIGHT)
 
     def _scorer(self) -> Scorer:
         return self._sum_of(self.graph_, self.item_embedding_, self._popularity_)
@@ -355,22 +319,13 @@ class GraphFilterRecommender(ClosedForm):
         return X @ self._projection_
 
 
-def _draws(X: sparse.csr_array, targets: np.ndarray, scorer: Sum) -> Iterator[Draw]:
-    """Yield the scores of histories without their targets, those of the last term apart."""
-    behavior, popularity = Sum(scorer.terms[:-1]), scorer.terms[-1]
-    for start in range(0, len(targets), DRAWN_ROWS):
-        drawn, left_out = X[start : start + DRAWN_ROWS], targets[start : start + DRAWN_ROWS]
-        histories = without(drawn, left_out)
-        yield Draw(behavior.scores(histories), popularity.scores(histories), drawn, left_out)
-
-
 # Functions that a cache keeps, by a key for X.
 
 
 def _cooccurrence(
     X: sparse.csr_array, key: str | None, degree_exponent: float, sharpness: float
 ) -> tuple[sparse.csr_array, np.float32]:
-    return _graph(Statistics.accumulate(X, 2 * degree_exponent), sharpness)
+    return _graph(Statistics.accumulate(X, 2 * degree_exponent, pairs_that_fit(X)), sharpness)
 
 
 def _graph(statistics: Statistics, sharpness: float) -> tuple[sparse.csr_array, np.float32]:

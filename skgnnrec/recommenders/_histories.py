@@ -1,4 +1,4 @@
-"""Histories that are given with a question: baskets of item ids, one for each user."""
+"""Histories by ids: baskets that are given with a question, users of the fit, and what of them can be scored."""
 
 import warnings
 from collections.abc import Mapping
@@ -8,10 +8,20 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skgnnrec.exceptions import EmptyHistoryWarning, LeakageWarning
 from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few, matrix_of_pairs
 from skgnnrec.recommenders._arguments import as_list
 
-__all__ = ["baskets_of", "check_users", "drop_unknown_items", "matrix_of_baskets", "read_users"]
+__all__ = [
+    "baskets_of",
+    "check_users",
+    "drop_unknown_items",
+    "matrix_of_baskets",
+    "read_users",
+    "take_histories",
+    "warn_of_early",
+    "warn_of_nothing_to_score",
+]
 
 
 def baskets_of(histories: Any) -> tuple[np.ndarray, list[Any]] | None:
@@ -81,3 +91,38 @@ def read_users(users: Any) -> np.ndarray:
     if isinstance(users, list) and users and all(isinstance(user, list | set) for user in users):
         raise TypeError("users must be a list of ids; got a list of lists. recommend(histories=...) takes baskets.")
     return as_ids(users, "users")
+
+
+def take_histories(interactions: sparse.csr_array, rows: np.ndarray) -> sparse.csr_array:
+    """Return rows of a matrix; -1 stands for an empty one."""
+    known = rows >= 0
+    taken = interactions[rows[known]]
+    counts = np.zeros(len(rows) + 1, dtype=taken.indptr.dtype)
+    counts[1:][known] = np.diff(taken.indptr)
+    return sparse.csr_array((taken.data, taken.indices, np.cumsum(counts)), shape=(len(rows), taken.shape[1]))
+
+
+def warn_of_nothing_to_score(held_out: sparse.csr_array, n_items: int, stacklevel: int) -> None:
+    """Warn where no user, or no item of the first `n_items`, is held out."""
+    problem = None
+    if not held_out.shape[0]:
+        problem = "Nothing to score: X holds no interaction that was not in the fit, or none of a user with a history."
+    elif held_out.indices.min() >= n_items:
+        problem = (
+            "All held-out items are new to the recommender, so that the score is 0: "
+            "cold items need a recommender with catalog=ItemCatalog(...)."
+        )
+    if problem is not None:
+        warnings.warn(problem, EmptyHistoryWarning, stacklevel=stacklevel)
+
+
+def warn_of_early(n_early: int, n_held_out: int, stacklevel: int) -> None:
+    """Warn of held-out interactions that are earlier than the latest one of their user in the fit."""
+    if n_early:
+        warnings.warn(
+            f"{n_early} of {n_held_out} held-out interactions are earlier than the latest interaction of their user in "
+            "the fit: the recommender has learned from the future of what is scored. Split logs by time, with "
+            "TimeSeriesSplit or skgnnrec.model_selection.RollingWindows.",
+            LeakageWarning,
+            stacklevel=stacklevel,
+        )

@@ -1,6 +1,5 @@
 """Recommenders for logs: one interaction a row, users and items by id."""
 
-import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -15,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from skgnnrec._constraints import Interval
 from skgnnrec._fitted_state import new_state
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.exceptions import EmptyHistoryWarning, LeakageWarning
 from skgnnrec.interactions import (
     SPAN,
     Log,
+    LogSource,
     Table,
     Vocabulary,
     as_ids,
@@ -26,6 +25,7 @@ from skgnnrec.interactions import (
     first_few,
     hide_share,
     matrix_of_pairs,
+    open_log,
     read_log,
     read_table,
     row_of_each,
@@ -37,8 +37,17 @@ from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT
 from skgnnrec.recommenders._arguments import as_list, refuse_catalog, warn_of_ratings
 from skgnnrec.recommenders._base import SCORE_SEED, SCORE_TEST_SIZE, BaseRecommender
-from skgnnrec.recommenders._histories import baskets_of, check_users, drop_unknown_items, matrix_of_baskets, read_users
-from skgnnrec.recommenders._log_updates import LogUpdates
+from skgnnrec.recommenders._histories import (
+    baskets_of,
+    check_users,
+    drop_unknown_items,
+    matrix_of_baskets,
+    read_users,
+    take_histories,
+    warn_of_early,
+    warn_of_nothing_to_score,
+)
+from skgnnrec.recommenders._log_updates import LogUpdates, refuse_empty
 from skgnnrec.recommenders._pairs import score_pairs
 from skgnnrec.recommenders._queries import query_of_rows
 from skgnnrec.recommenders._user_ranker import UserRanker
@@ -60,8 +69,9 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
     last interaction of the user. If a user has an item several times, the interaction with the largest value counts.
     (For sums, group the log by user and item first.)
 
-    A `SequenceRecommender` reads only the order of the values: with `timestamp`, it is that of the times, whatever the
-    weights and the recency are. In lists of `histories`, later items are later interactions.
+    A `SequenceRecommender`, also inside another recommender, reads only the order of the values: with `timestamp`, it
+    is that of the times, whatever the weights and the recency are. In lists of `histories`, later items are later
+    interactions.
 
     Parameters
     ----------
@@ -169,7 +179,9 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         Parameters
         ----------
         X : {DataFrame, array-like} of shape (n_interactions, n_columns)
-            The interactions: a table of pandas, polars or pyarrow, a dict of columns, an array or a list of rows.
+            The interactions: a table of pandas, polars or pyarrow, a dict of columns, an array or a list of rows. A
+            log that is larger than memory is given as a path, a list of paths, or a dataset or reader of pyarrow, and
+            is read in blocks. Files end in .parquet, .csv, .arrow or .feather. Of a folder, all files are read.
         y : Ignored
             Not used.
 
@@ -193,10 +205,11 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         self.recommender._validate_params()  # before its parameters are read here
         task = self._init_callback_context(max_subtasks=1)
         task.call_on_fit_task_begin(estimator=self)
+        source = open_log(X, "X")
         with new_state(self) as fresh:
-            fresh._learn(X)
+            fresh._learn(X if source is None else source)
             task.call_on_fit_task_end(estimator=fresh)
-        if y is not None:
+        if y is not None and source is None:
             advice = "Put them into a column of X that weight=... names, or use GNNRatingRegressor."
             warn_of_ratings(y, shape_of(X, "X")[0], None, advice)
         return self
@@ -206,10 +219,14 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             raise ValueError(
                 "rank_decay and half_life need the column of the times, timestamp=...; got timestamp=None."
             )
-        log = self._read_log(X, reset=True)
-        if not len(log.users):
-            raise ValueError(f"X has no interaction: all of its weights (weight={self.weight!r}) are 0.")
-        self._take_log(log, self.recommender.catalog if catalog is None else catalog)
+        catalog = self.recommender.catalog if catalog is None else catalog
+        source = X if isinstance(X, LogSource) else open_log(X, "X")
+        if source is None:
+            log = self._read_log(X, reset=True)
+            refuse_empty(log, self.weight)
+            self._take_log(log, catalog)
+        else:
+            self._take_blocks(source, catalog)
         self._fit_recommender()
 
     @property
@@ -401,18 +418,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             counted &= np.diff(histories.indptr) > 0
         rows = np.flatnonzero(counted)
         histories, held_out = histories[rows], held_out[rows]
-        problem = None
-        if not len(rows):
-            problem = (
-                "Nothing to score: X holds no interaction that was not in the fit, or none of a user with a history."
-            )
-        elif held_out.indices.min() >= len(self._items_):
-            problem = (
-                "All held-out items are new to the recommender, so that the score is 0: "
-                "cold items need a recommender with catalog=ItemCatalog(...)."
-            )
-        if problem is not None:
-            warnings.warn(problem, EmptyHistoryWarning, stacklevel=2)
+        warn_of_nothing_to_score(held_out, len(self._items_), stacklevel=3)
         refuse_catalog(candidates, "candidates", "rank_held_out")
         found, scores = self._recommend(histories, user_ids[rows], n_recommendations, candidates)
         positions = self._items_.positions(found.ravel(), missing_ok=True).reshape(found.shape)
@@ -457,6 +463,9 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
 
     def _read_table(self, X: Any, reset: bool, name: str = "X") -> Table:
         by_name = not reset and isinstance(self._user_, str) and isinstance(self._item_, str)
+        source = open_log(X, name)
+        if source is not None:
+            X = source.table((self._user_, self._item_, self.weight, self.timestamp) if by_name else None)
         table = read_table(X, estimator=self, reset=reset, by_name=by_name, input_name=name)
         if reset:
             self._user_, self._item_ = columns_of_pairs(
@@ -493,16 +502,13 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
     def _weigh(self, log: Log, n_users: int) -> sparse.csr_array:
         shape = (n_users, len(self._items_))
         if self.recommender._reads_order and log.times is not None:  # nothing else may change the order
-            return weigh(log._replace(weights=np.ones(len(log.users))), shape, ORDER_DECAY, None)
+            decay = self.rank_decay if self.rank_decay < 1 else ORDER_DECAY
+            return weigh(log._replace(weights=np.ones(len(log.users))), shape, decay, None)
         return weigh(log, shape, self.rank_decay, self.half_life)
 
     def _histories(self, rows: np.ndarray) -> sparse.csr_array:
         """Return the histories of users of the fit; -1 stands for a user without history."""
-        known = rows >= 0
-        taken = self.interactions_[rows[known]]
-        counts = np.zeros(len(rows) + 1, dtype=taken.indptr.dtype)
-        counts[1:][known] = np.diff(taken.indptr)
-        return sparse.csr_array((taken.data, taken.indices, np.cumsum(counts)), shape=(len(rows), taken.shape[1]))
+        return take_histories(self.interactions_, rows)
 
     def _answered(self, histories: sparse.csr_array, user_ids: np.ndarray) -> np.ndarray:
         """Return the rows that receive recommendations."""
@@ -554,21 +560,6 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             found[rows] = self._items_.names(best) if by_position else best
         return found, scores
 
-    def _warn_of_early(self, log: Log, rows: np.ndarray, is_held_out: np.ndarray) -> None:
-        """Warn of held-out interactions that are earlier than the latest one of their user in the fit."""
-        if self._latest_times_ is None or log.times is None or log.times.unit != self._time_unit_:
-            return
-        known = np.flatnonzero(is_held_out & (rows >= 0))
-        n_early = np.count_nonzero(log.times.values[known] < self._latest_times_[rows[known]])
-        if n_early:
-            warnings.warn(
-                f"{n_early} of {np.count_nonzero(is_held_out)} held-out interactions are earlier than the latest "
-                "interaction of their user in the fit: the recommender has learned from the future of what is scored. "
-                "Split logs by time, with TimeSeriesSplit or skgnnrec.model_selection.RollingWindows.",
-                LeakageWarning,
-                stacklevel=4,
-            )
-
     def _split(self, log: Log) -> tuple[sparse.csr_array, sparse.csr_array, np.ndarray]:
         """Return histories, held-out interactions (new items as further columns) and the ids of the users."""
         n_items = len(self._items_)
@@ -582,7 +573,10 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         rows = self._users_.positions(asked.ids)
         histories = self._histories(rows)
         is_held_out = ~np.isin(keys, row_of_each(histories) * shape[1] + histories.indices)
-        self._warn_of_early(log, rows[users], is_held_out)
+        if self._latest_times_ is not None and log.times is not None and log.times.unit == self._time_unit_:
+            is_old = is_held_out & (rows[users] >= 0)
+            is_early = log.times.values[is_old] < self._latest_times_[rows[users][is_old]]
+            warn_of_early(int(is_early.sum()), int(is_held_out.sum()), stacklevel=5)
         is_new = rows[users] < 0
         if is_new.any():
             is_held_out[is_new] = hide_share(log.take(np.flatnonzero(is_new)), shape, SCORE_TEST_SIZE, SCORE_SEED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,10 +13,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec._fitted_state import new_state
 from skgnnrec.catalog import ItemCatalog, item_vocabulary
-from skgnnrec.interactions import Log, Vocabulary, as_ids, concatenate_logs, find_rows, first_few
-from skgnnrec.recommenders._arguments import as_list
+from skgnnrec.interactions import (
+    Log,
+    LogSource,
+    Vocabulary,
+    as_ids,
+    concatenate_logs,
+    find_rows,
+    first_few,
+    read_big_log,
+)
+from skgnnrec.recommenders._arguments import as_list, refuse_other_estimator
 from skgnnrec.recommenders._base import BaseRecommender
-from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["LogUpdates"]
 
@@ -30,6 +39,10 @@ class LogUpdates(BaseEstimator):
     _items_: Vocabulary
     _log_: Log
     _catalog_: ItemCatalog | None
+
+    def _validate_params(self) -> None:
+        refuse_other_estimator(self, BaseRecommender)
+        super()._validate_params()
 
     def partial_fit(self, X: Any, y: Any = None, *, catalog: ItemCatalog | None = None) -> Self:
         """Learn from further interactions, of known or of new users.
@@ -135,7 +148,7 @@ class LogUpdates(BaseEstimator):
 
     def _marks_of_pairs(self, log: Log) -> np.ndarray:
         users, items = self._users_.positions(log.users), self._items_.positions(log.items)
-        keys = self._log_.users * len(self._items_) + self._log_.items
+        keys = self._log_.users.astype(np.int64) * len(self._items_) + self._log_.items
         wanted = np.where((users < 0) | (items < 0), -1, users * len(self._items_) + items)
         is_missing = ~np.isin(wanted, keys)
         if is_missing.any():
@@ -158,7 +171,7 @@ class LogUpdates(BaseEstimator):
             self._fit_recommender()
             return
         self.recommender_ = copy(self.recommender_)
-        if isinstance(self.recommender_, ClosedForm):
+        if hasattr(self.recommender_, "_become"):  # in closed form, or a re-ranker of one
             self.recommender_._become(self.interactions_)
         elif hasattr(self.recommender_, "partial_fit") and not hasattr(self.recommender_, "forget"):
             self.recommender_.partial_fit(self._changed_rows(before))
@@ -167,16 +180,30 @@ class LogUpdates(BaseEstimator):
 
     def _take_log(self, log: Log, catalog: ItemCatalog | None) -> None:
         """Set what is computed from a log with ids."""
-        self._catalog_ = catalog
-        self._users_, users = Vocabulary.of(log.users)
-        self._items_, items = item_vocabulary(log.items, catalog)
-        self._log_ = log._replace(users=users, items=items)
-        self.interactions_ = self._weigh(self._log_, len(self._users_))
+        users, rows = Vocabulary.of(log.users)
+        items, columns = item_vocabulary(log.items, catalog)
+        self._take_positions(users, items, log._replace(users=rows, items=columns), catalog)
+
+    def _take_blocks(self, source: LogSource, catalog: ItemCatalog | None) -> None:
+        """Set what is computed from a log that is read in blocks."""
+        self._read_table(source.head(), reset=True)
+        names = {"user": self._user_, "item": self._item_, "weight": self.weight, "timestamp": self.timestamp}
+        users, items, log = read_big_log(source, **names, items_of=partial(item_vocabulary, catalog=catalog))
+        refuse_empty(log, self.weight)
+        self._take_positions(users, items, log, catalog)
+        if log.times is None:  # the largest weight of a pair is all that later updates need
+            X = self.interactions_
+            rows = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
+            self._log_ = Log(rows, X.indices, X.data, None)
+
+    def _take_positions(self, users: Vocabulary, items: Vocabulary, log: Log, catalog: ItemCatalog | None) -> None:
+        self._catalog_, self._users_, self._items_, self._log_ = catalog, users, items, log
+        self.interactions_ = self._weigh(log, len(users))
         self._latest_times_, self._time_unit_ = None, None
         if log.times is not None:
             self._time_unit_ = log.times.unit
             self._latest_times_ = np.full(len(self._users_), log.times.values.min())
-            np.maximum.at(self._latest_times_, users, log.times.values)
+            np.maximum.at(self._latest_times_, log.users, log.times.values)
 
     def _fit_recommender(self) -> None:
         recommender = clone(self.recommender)
@@ -196,6 +223,11 @@ class LogUpdates(BaseEstimator):
     def _changed_rows(self, before: sparse.csr_array) -> sparse.csr_array:
         """Return the histories that are not among those before."""
         return self.interactions_[np.flatnonzero(find_rows(before, self.interactions_, with_values=False) < 0)]
+
+
+def refuse_empty(log: Log, weight: str | int | None) -> None:
+    if not len(log.users):
+        raise ValueError(f"X has no interaction: all of its weights (weight={weight!r}) are 0.")
 
 
 def _refuse_budget(recommender: BaseRecommender) -> None:

@@ -46,6 +46,14 @@ class ItemsByContent:
         """Return the same for the items of the fit without users, (n_items, n_cold)."""
         return self._shares(self.vectors[self.cold], OLD_SHARE * self.scale)
 
+    def mixture(self) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Return the shares of the items of the fit in all of them, (n_items, n_items), and weights of neighbours."""
+        n_items, cold = len(self.is_known), self.cold
+        place = sparse.csr_array((np.ones(len(cold), np.float32), (np.arange(len(cold)), cold)), (len(cold), n_items))
+        shares, own = (part @ place for part in self.of_cold())
+        kept = sparse.diags_array(self.is_known.astype(np.float32), format="csr")
+        return sparse.csr_array(kept + shares), sparse.csr_array(own)
+
     def _shares(self, vectors: np.ndarray, scale: float) -> tuple[sparse.csr_array, sparse.csr_array]:
         shares = np.float32(scale) * nearest_items(self.vectors, self.is_known, vectors, N_NEIGHBORS, POWER)
         return shares, np.float32(OWN_WEIGHT * self.length) * shares

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 
 from skgnnrec.interactions import binarize, has_order, row_of_each
+from skgnnrec.ranking import Sum
 
-__all__ = ["Draw", "best_popularity_weight", "draw_targets", "enough_users", "is_noticeable", "without"]
+__all__ = [
+    "DRAWN_ROWS",
+    "Draw",
+    "best_popularity_weight",
+    "draw_targets",
+    "enough_users",
+    "is_noticeable",
+    "weight_for_users_left_out",
+    "without",
+]
 
 # The number of users at which the weight of popularity in a history falls to a quarter, at most this share of all
 # users. Popularity would otherwise rank the items of small data sets.
@@ -22,6 +33,8 @@ LIST_LENGTH = 20
 NOTICEABLE_FACTOR = 0.02
 # Among weights that are equally good, the smallest one leaves the scores as they are.
 TOLERANCE = 0.002
+LEFT_OUT_SHARE = 0.2  # of users, at most
+DRAWN_ROWS = 250  # of dense scores at a time
 
 
 class Draw(NamedTuple):
@@ -85,3 +98,31 @@ def _gains(draw: Draw, weight: float) -> np.ndarray:
     scores[row_of_each(draw.histories), draw.histories.indices] = -np.inf
     ranks = (scores > own).sum(axis=1) + (scores == own).sum(axis=1) / 2
     return np.where(ranks < LIST_LENGTH, 1 / np.log2(2 + ranks), 0.0)
+
+
+def weight_for_users_left_out(
+    recommender: Any, X: sparse.csr_array, item_counts: np.ndarray, weights: tuple[float, ...], otherwise: float
+) -> float:
+    """Return the weight that ranks items of some users best by a fit to the others, without item vectors.
+
+    Where the items of the histories have many users, it is `otherwise`, without a fit.
+    """
+    users, targets = draw_targets(X)
+    left_out = np.random.default_rng(0).permutation(np.unique(users))[: int(LEFT_OUT_SHARE * X.shape[0])]
+    is_drawn = np.isin(users, left_out)
+    if not is_drawn.any() or not is_noticeable(X, item_counts, enough_users(X.shape[0])):
+        return otherwise
+    trial = clone(recommender).set_params(popularity_weight=1.0, catalog=None, item_encoder=None, memory=None)
+    trial.fit(X[np.setdiff1d(np.arange(X.shape[0]), left_out)])
+    scorer = trial._scorer()
+    assert isinstance(scorer, Sum)  # with popularity as its last term
+    return best_popularity_weight(_draws(X[users[is_drawn]], targets[is_drawn], scorer), weights, otherwise)
+
+
+def _draws(X: sparse.csr_array, targets: np.ndarray, scorer: Sum) -> Iterator[Draw]:
+    """Yield the scores of histories without their targets, those of the last term apart."""
+    behavior, popularity = Sum(scorer.terms[:-1]), scorer.terms[-1]
+    for start in range(0, len(targets), DRAWN_ROWS):
+        drawn, left_out = X[start : start + DRAWN_ROWS], targets[start : start + DRAWN_ROWS]
+        histories = without(drawn, left_out)
+        yield Draw(behavior.scores(histories), popularity.scores(histories), drawn, left_out)

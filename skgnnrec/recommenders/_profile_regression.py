@@ -52,8 +52,9 @@ def _left_out_errors(
 
 
 def can_take_profiles(recommender: object) -> bool:
-    """Return whether profiles can become further columns of a regression: of this one, without order."""
-    return isinstance(recommender, RidgeRecommender) and not recommender.order_weight
+    """Return whether profiles can become further columns of a fitted regression: a dense one, without order."""
+    is_ridge = isinstance(recommender, RidgeRecommender) and not recommender.order_weight
+    return is_ridge and recommender.solver_ == "dense"
 
 
 @np.errstate(under="ignore")

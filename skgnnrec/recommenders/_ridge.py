@@ -1,33 +1,41 @@
 """Item-to-item ridge regression in closed form, on interactions and item vectors together."""
 
-from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec._constraints import Interval
-from skgnnrec._memory import check_memory
+from skgnnrec._memory import SMALL, available_memory, check_memory
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.graph import Statistics, count_users, inverse_power, leading_eigenvectors, popularity_scale, rescale
+from skgnnrec.graph import Statistics, inverse_power, leading_eigenvectors, popularity_scale, rescale
 from skgnnrec.interactions import binarize, has_order
-from skgnnrec.ranking import DenseWeights, PopularityTerm, Scorer, Sum
+from skgnnrec.ranking import (
+    DenseWeights,
+    LowRank,
+    PopularityTerm,
+    Scorer,
+    SparseWeights,
+    Sum,
+    round_for_exact_sums,
+)
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._new_items import ItemsByContent, known_items
-from skgnnrec.recommenders._popularity_weight import (
-    Draw,
-    best_popularity_weight,
-    draw_targets,
-    enough_users,
-    is_noticeable,
-    without,
-)
+from skgnnrec.recommenders._popularity_weight import enough_users, weight_for_users_left_out
 from skgnnrec.recommenders._regression import Regression, mean_length, next_item_weights, regress, regress_on
+from skgnnrec.recommenders._ridge_popularity import POPULARITY_WEIGHTS, popularity_weight, shares_of_users
+from skgnnrec.recommenders._sparse_inverse import (
+    SparseRegression,
+    mean_column_length,
+    regress_sparsely,
+    regress_sparsely_on,
+)
 from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["RidgeRecommender"]
@@ -36,8 +44,8 @@ __all__ = ["RidgeRecommender"]
 ORDER_ALPHA, ORDER_CONTENT = 3.0, 0.3
 # Of the users that may change before λ and w², which are relative to the interactions, are computed anew.
 UPDATED_SHARE = 0.02
-POPULARITY_WEIGHTS = (0.0, 3.0, 10.0, 30.0, 100.0)
-DRAWN_ROWS = 250  # of dense scores at a time
+DENSE_BYTES = 12  # of a fit, for each pair of items: the matrix, the sparse sums, the blocks of the inversion
+DENSE_ITEMS = 30_000  # with more, a dense inverse takes many minutes
 
 
 class RidgeRecommender(ClosedForm):
@@ -72,10 +80,15 @@ class RidgeRecommender(ClosedForm):
     history counts itself too. `new_item_scale` multiplies the scores of new items, so that they neither vanish among
     the others nor displace them.
 
-    With item vectors there is neither iteration nor randomness. Time grows with n_items³. The fit keeps 4 · n_items²
-    bytes and needs up to three times as many while it runs; it raises an error where the machine has less. 12,000 items
-    take 0.6 GB and, on two cores, about 15 s; 30,000 items would take 3.6 GB. Use `GraphFilterRecommender` for larger
-    catalogs.
+    With item vectors there is neither iteration nor randomness. With the dense solver, time grows with n_items³. The
+    fit keeps 4 · n_items² bytes and needs up to three times as many while it runs; it raises an error where the machine
+    has less. 12,000 items take 0.6 GB and, on two cores, about 15 s; 30,000 items would take 3.6 GB.
+
+    The sparse solver is for larger catalogs, up to about a million items. It solves for each column of
+    :math:`(X^T D_u^{-a} X + \lambda I)^{-1}` on the `n_predictors` items with the largest cosines of co-occurrence
+    alone. This is a sparse approximate inverse [4]_, which SANSA [5]_ introduced into recommendation. The linear kernel
+    of item vectors takes the place of k(f, g). Its part of the inverse is of low rank, and follows from Woodbury's
+    identity. Time and memory grow in proportion to n_items.
 
     Parameters
     ----------
@@ -86,7 +99,7 @@ class RidgeRecommender(ClosedForm):
         Weight of the item vectors, on the same scale: w² = content_weight · mean diagonal. Non-negative; with 0 the
         vectors are not used.
     gamma : float, default=0.5
-        The coefficient γ of the kernel. Non-negative; 0 is the linear kernel.
+        The coefficient γ of the kernel. Non-negative; 0 is the linear kernel, which the sparse solver always uses.
     new_item_scale : float, default=1.25
         Factor of the scores of new items. Positive.
     user_exponent : float, default=0.0
@@ -99,11 +112,19 @@ class RidgeRecommender(ClosedForm):
     popularity_weight : float or "auto", default="auto"
         The weight π of popularity for histories of items with few users. Non-negative. "auto" is 0 where the items of
         the histories have many users: the weight changes little there. Elsewhere it chooses 0, 3, 10, 30 or 100 by the
-        exact scores of at most 1,000 interactions without their users. With fewer than 200 it is 0.
+        exact scores of at most 1,000 interactions without their users; with the sparse solver, by those of a second fit
+        to four fifths of the users. With fewer than 200 interactions it is 0.
     order_weight : float, default=0.0
         Weight of the regression of the next item. With 1, the weights of an item have the same mean length in both
         regressions. Non-negative. Values near 0.8 suit histories with an order. With 0, and where no row of X has
         different values, the order is not used. It doubles the time of the fit.
+    solver : {"auto", "dense", "sparse"}, default="auto"
+        How the weights are computed: by the inverse of the Gram matrix, or by a sparse approximate inverse. "auto" is
+        "dense" for up to 30,000 items, if memory suffices, and with `order_weight` > 0, which the sparse solver does
+        not support.
+    n_predictors : int, default=100
+        The number of items from which the sparse solver predicts each item, apart from the part of the item vectors.
+        More items are closer to the dense solution; time grows with the square of their number.
     rank_decay : float, default=None
         With a number d between 0 and 1, the value of an interaction with r distinct larger values in the history
         becomes :math:`d^r`, in the fit and in all histories that are scored. With None, histories keep their values.
@@ -127,8 +148,10 @@ class RidgeRecommender(ClosedForm):
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_items, n_items), float32
-        The matrix B.
+    weights_ : ndarray or csr_array of shape (n_items, n_items), float32
+        The matrix B. With the sparse solver it is a sparse array, to which item vectors add a part of low rank.
+    solver_ : {"dense", "sparse"}
+        The solver of the fit.
     item_embedding_ : ndarray of shape (n_items, embedding_dim), float32
         The item vectors F where they are used, else right singular vectors of X.
     item_vectors_ : ndarray of shape (n_items, n_dimensions), float32, or None
@@ -142,7 +165,7 @@ class RidgeRecommender(ClosedForm):
 
     See Also
     --------
-    GraphFilterRecommender : For catalogs of any size.
+    GraphFilterRecommender : For large catalogs and many new items.
 
     Notes
     -----
@@ -161,6 +184,10 @@ class RidgeRecommender(ClosedForm):
            side-information", RecSys 2020, for the linear kernel.
     .. [3] M. Choi, J. Kim, J. Lee, H. Shim, J. Lee, "Session-aware linear item-item models for session-based
            recommendation", WWW 2021.
+    .. [4] M. J. Grote, T. Huckle, "Parallel preconditioning with sparse approximate inverses", SIAM Journal on
+           Scientific Computing 18(3), 1997.
+    .. [5] M. Spišák et al., "Scalable approximate nonsymmetric autoencoder for collaborative filtering", RecSys 2023,
+           which factorises the Gram matrix.
 
     Examples
     --------
@@ -186,6 +213,8 @@ class RidgeRecommender(ClosedForm):
         "popularity_exponent": [Interval(Real, -1, 1, closed="both")],
         "popularity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "order_weight": [Interval(Real, 0, None, closed="left")],
+        "solver": [StrOptions({"auto", "dense", "sparse"})],
+        "n_predictors": [Interval(Integral, 1, None, closed="left")],
         "rank_decay": [Interval(Real, 0, 1, closed="neither"), None],
         "binary": ["boolean"],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
@@ -204,6 +233,8 @@ class RidgeRecommender(ClosedForm):
         popularity_exponent: float = 0.0,
         popularity_weight: float | str = "auto",
         order_weight: float = 0.0,
+        solver: str = "auto",
+        n_predictors: int = 100,
         rank_decay: float | None = None,
         binary: bool = True,
         embedding_dim: int = 64,
@@ -222,6 +253,8 @@ class RidgeRecommender(ClosedForm):
         self.popularity_exponent = popularity_exponent
         self.popularity_weight = popularity_weight
         self.order_weight = order_weight
+        self.solver = solver
+        self.n_predictors = n_predictors
         self.rank_decay = rank_decay
         self.binary = binary
         self.embedding_dim = embedding_dim
@@ -249,18 +282,22 @@ class RidgeRecommender(ClosedForm):
         statistics: Statistics | None = None,
     ) -> None:
         n_items = X.shape[1]
-        has_steps = self.order_weight > 0 and has_order(X)
-        check_memory(
-            # The matrix, the sparse product it starts from, the blocks of the inversion; with order, three matrices.
-            (16 if has_steps else 12) * n_items**2,
-            f"RidgeRecommender with {n_items} items",
-            "GraphFilterRecommender takes catalogs of any size.",
-        )
-        cache = check_cache(self.memory)
+        self.solver_ = self._chosen_solver(n_items)
         self._enough_ = enough_users(X.shape[0] if statistics is None else statistics.n_users)
-        kernel = {"gamma": float(self.gamma), "content_weight": float(self.content_weight), "alpha": float(self.alpha)}
+        kernel = {"content_weight": float(self.content_weight), "alpha": float(self.alpha)}
         exponents = {name: float(getattr(self, name)) for name in ("user_exponent", "item_exponent")}
         histories = binarize(X) if self.binary else X
+        if self.solver_ == "sparse":
+            self._fit_sparsely(histories, vectors, statistics, {**exponents, **kernel})
+            return
+        kernel["gamma"] = float(self.gamma)
+        has_steps = self.order_weight > 0 and has_order(X)
+        check_memory(
+            (DENSE_BYTES + 4 * has_steps) * n_items**2,  # with order, a further matrix
+            f"RidgeRecommender with {n_items} items",
+            'Use solver="sparse" with order_weight=0, or GraphFilterRecommender.',
+        )
+        cache = check_cache(self.memory)
         if statistics is not None:
             self._fit_sums(statistics, vectors, kernel)
             return
@@ -276,10 +313,71 @@ class RidgeRecommender(ClosedForm):
         self._regression_, self._n_changed_ = (found if previous is self else None), 0
         self._set_weights(found, following, overwrite=self._regression_ is None)
         if vectors is None:
-            n_components = min(self.embedding_dim, *X.shape)
-            _, _, Vt = cache.cache(randomized_svd)(histories, n_components, random_state=self.random_state)
+            self._embed_items(histories, None)
+
+    def _chosen_solver(self, n_items: int) -> str:
+        if self.solver == "sparse" and self.order_weight > 0:
+            raise ValueError(f'order_weight must be 0 with solver="sparse"; got {self.order_weight}.')
+        if self.solver != "auto":
+            return self.solver
+        available = available_memory()
+        fits = available is None or DENSE_BYTES * n_items**2 <= max(available, SMALL)
+        return "dense" if self.order_weight > 0 or (fits and n_items <= DENSE_ITEMS) else "sparse"
+
+    def _embed_items(self, histories: sparse.csr_array, statistics: Statistics | None) -> None:
+        """Set the embeddings where there are no item vectors: the spectrum of the interactions."""
+        if statistics is not None:
+            n_components = min(self.embedding_dim, len(statistics.item_counts))
+            _, self.item_embedding_ = leading_eigenvectors(statistics.cooccurrence, n_components)
+        else:
+            n_components = min(self.embedding_dim, *histories.shape)
+            decompose = check_cache(self.memory).cache(randomized_svd)
+            _, _, Vt = decompose(histories, n_components, random_state=self.random_state)
             self.item_embedding_ = np.ascontiguousarray(Vt.T, dtype=np.float32)
-            self._projection_ = self.weights_ @ self.item_embedding_
+        self._projection_ = self.weights_ @ self.item_embedding_
+
+    def _fit_sparsely(
+        self,
+        histories: sparse.csr_array,
+        vectors: np.ndarray | None,
+        statistics: Statistics | None,
+        settings: dict[str, float],
+    ) -> None:
+        self._regression_, self._n_changed_ = None, 0
+        self.popularity_weight_ = 0.0 if self.popularity_weight == "auto" else float(self.popularity_weight)
+        n_predictors = int(self.n_predictors)
+        if statistics is not None:
+            self._item_counts_ = statistics.item_counts
+            del settings["user_exponent"]  # is in the statistics
+            found = regress_sparsely_on(statistics, vectors, n_predictors=n_predictors, **settings)
+        else:
+            solve = check_cache(self.memory).cache(regress_sparsely)
+            found = solve(histories, vectors, n_predictors=n_predictors, **settings)
+            if self.popularity_weight == "auto":
+                trial = clone(self).set_params(solver="sparse")
+                self.popularity_weight_ = weight_for_users_left_out(
+                    trial, histories, self._item_counts_, POPULARITY_WEIGHTS, otherwise=0.0
+                )
+        self._set_sparse_weights(found, vectors)
+        if vectors is None:
+            self._embed_items(histories, statistics)
+
+    def _set_sparse_weights(self, found: SparseRegression, vectors: np.ndarray | None) -> None:
+        """Set the sparse and the low-rank part of the weights of all items."""
+        is_known = known_items(self._item_counts_)
+        self._popularity_ = shares_of_users(self._item_counts_)
+        self._popularity_length_ = mean_column_length(found.weights, found.left, found.right, is_known)
+        popularity = popularity_scale(self._item_counts_, self.popularity_exponent).astype(np.float32)
+        self.weights_ = rescale(found.weights, np.ones(len(popularity)), popularity)
+        self._left_, right = found.left, popularity[:, None] * found.right
+        if vectors is not None:
+            self.item_embedding_, self._projection_ = vectors, found.projection
+            length = mean_column_length(self.weights_, self._left_, right, is_known)
+            self._by_content_ = ItemsByContent(vectors, is_known, length, float(self.new_item_scale))
+            mixture, own = self._by_content_.mixture()
+            self.weights_, right = sparse.csr_array(self.weights_ @ mixture + own), mixture.T @ right
+            self._popularity_ = mixture.T @ self._popularity_
+        self._right_ = round_for_exact_sums(right, right.shape[1], axis=1)
 
     def _fit_sums(self, statistics: Statistics, vectors: np.ndarray | None, kernel: dict[str, float]) -> None:
         self._item_counts_ = statistics.item_counts
@@ -288,9 +386,7 @@ class RidgeRecommender(ClosedForm):
         self._regression_, self._n_changed_ = None, 0
         self._set_weights(found, None, overwrite=True)
         if vectors is None:
-            n_components = min(self.embedding_dim, len(statistics.item_counts))
-            _, self.item_embedding_ = leading_eigenvectors(statistics.cooccurrence, n_components)
-            self._projection_ = self.weights_ @ self.item_embedding_
+            self._embed_items(statistics.cooccurrence, statistics)
 
     def _set_weights(self, found: Regression, following: np.ndarray | None, *, overwrite: bool) -> None:
         """Set the weights of all items, and with vectors the map of histories to embeddings."""
@@ -339,10 +435,12 @@ class RidgeRecommender(ClosedForm):
     def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
         """Return what the contributions are more than (P G)_ij / (λ P_jj), the part of the interactions.
 
-        P (G + w² K) = I - λ P. With the regression of the next item, the parts cannot be told apart.
+        P (G + w² K) = I - λ P. With the regression of the next item and the sparse solver, the parts cannot be told
+        apart.
         """
         content = np.zeros(X.nnz)
-        if self.item_vectors_ is None or self.order_weight or self._histories_ is None:
+        is_apart = self.solver_ == "dense" and not self.order_weight
+        if self.item_vectors_ is None or not is_apart or self._histories_ is None:
             return content
         scale, popularity = self._item_scale_, popularity_scale(self._item_counts_, self.popularity_exponent)
         distinct, places = np.unique(columns, return_inverse=True)
@@ -365,54 +463,39 @@ class RidgeRecommender(ClosedForm):
         if self.popularity_weight != "auto":
             return float(self.popularity_weight)
         # The regression follows from the others: the cache need not hash a matrix of n_items².
-        choose = check_cache(self.memory).cache(_popularity_weight, ignore=["X", "found"])
+        choose = check_cache(self.memory).cache(popularity_weight, ignore=["X", "found"])
         return choose(X, found, None if self.memory is None else joblib.hash((X, vectors, settings)))
 
     def _scorer(self) -> Scorer:
-        return self._with_popularity(self.weights_, self._popularity_)
+        if self.solver_ == "sparse":
+            return self._sum_of(self._sparse_terms(self.weights_, self._right_), self._popularity_)
+        return self._sum_of([DenseWeights(self.weights_)], self._popularity_)
 
-    def _with_popularity(self, weights: np.ndarray, popularity: np.ndarray) -> Scorer:
+    def _sparse_terms(self, weights: sparse.csr_array, items: np.ndarray) -> list[Scorer]:
+        return [SparseWeights(weights), *([LowRank(self._left_, items)] if items.shape[1] else [])]
+
+    def _sum_of(self, terms: list[Scorer], popularity: np.ndarray) -> Scorer:
         """Return the scorer of some columns: the weights, and the popularity where it has a weight."""
-        scorer = DenseWeights(weights)
-        if not self.popularity_weight_:
-            return scorer
-        share = np.full(len(weights), self.popularity_weight_ * self._popularity_length_)
-        return Sum((scorer, PopularityTerm(share, self._item_counts_, popularity, self._enough_)))
+        if self.popularity_weight_:
+            share = np.full(self.n_features_in_, self.popularity_weight_ * self._popularity_length_)
+            terms = [*terms, PopularityTerm(share, self._item_counts_, popularity, self._enough_)]
+        return Sum(tuple(terms)) if len(terms) > 1 else terms[0]
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
-        check_memory(
-            12 * len(self.weights_) * len(vectors),
-            f"Weights of {len(vectors)} new items",
-            "Pass fewer candidates at a time.",
-        )
+        if self.solver_ == "dense":
+            check_memory(
+                12 * self.n_features_in_ * len(vectors),
+                f"Weights of {len(vectors)} new items",
+                "Pass fewer candidates at a time.",
+            )
         shares, own = self._by_content_.of_new(vectors)
-        return self._with_popularity(self._mix(shares, own), shares.T @ self._popularity_)
+        terms: list[Scorer]
+        if self.solver_ == "dense":
+            terms = [DenseWeights(self._mix(shares, own))]
+        else:
+            items = round_for_exact_sums(shares.T @ self._right_, self._right_.shape[1], axis=1)
+            terms = self._sparse_terms(sparse.csr_array(self.weights_ @ shares + own), items)
+        return self._sum_of(terms, shares.T @ self._popularity_)
 
     def _embed(self, X: sparse.csr_array) -> np.ndarray:
         return X @ self._projection_
-
-
-def shares_of_users(item_counts: np.ndarray) -> np.ndarray:
-    """Return the number of users of each item, as a vector of unit length."""
-    return (item_counts / (np.linalg.norm(item_counts) or 1)).astype(np.float32)
-
-
-def _popularity_weight(X: sparse.csr_array, found: Regression, key: str | None) -> float:
-    """Return the weight of popularity that ranks left-out items best; the key tells a cache what the others are."""
-    rows, targets = draw_targets(X)
-    item_counts, enough = count_users(X), enough_users(X.shape[0])
-    if not is_noticeable(X, item_counts, enough):
-        return 0.0
-    share = np.full(X.shape[1], found.mean_length(known_items(item_counts)))
-    # A user counts neither among those who share the items of the history nor among those who have the target.
-    term = PopularityTerm(share, item_counts - 1, shares_of_users(item_counts), enough)
-
-    def draws() -> Iterator[Draw]:
-        for start in range(0, len(rows), DRAWN_ROWS):
-            drawn, left_out = X[rows[start : start + DRAWN_ROWS]], targets[start : start + DRAWN_ROWS]
-            popularity = term.scores(without(drawn, left_out))
-            places = np.arange(len(left_out)), left_out
-            popularity[places] *= (1 - 1 / item_counts[left_out]).astype(np.float32)
-            yield Draw(found.scores_without(drawn, left_out), popularity, drawn, left_out)
-
-    return best_popularity_weight(draws(), POPULARITY_WEIGHTS, otherwise=0.0)

@@ -12,19 +12,15 @@ from sklearn.base import _fit_context, clone
 from sklearn.callback import with_callbacks
 
 from skgnnrec._memory import check_memory
-from skgnnrec.catalog import ItemCatalog
 from skgnnrec.interactions import check_interactions, refuse_log, shape_of
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer
-from skgnnrec.recommenders._base import BaseRecommender
+from skgnnrec.recommenders._wrapping import WrappingRecommender
 
 __all__ = ["UserDataRecommender"]
 
-# What is taken from the recommender inside.
-KEPT = ("n_features_in_", "feature_names_in_", "_vocabulary_", "_encoder_", "_item_counts_")
 
-
-class UserDataRecommender(BaseRecommender):
+class UserDataRecommender(WrappingRecommender):
     """Base of recommenders that use data of users beside their histories.
 
     A concrete one reads the data of the users of the fit (`_read_users`), returns the data of other rows as columns
@@ -33,14 +29,6 @@ class UserDataRecommender(BaseRecommender):
 
     _reads_users: ClassVar[bool] = True
     _kind_of_data: ClassVar[str]  # in explanations
-
-    recommender: BaseRecommender
-    recommender_: BaseRecommender
-
-    _parameter_constraints: ClassVar[dict] = {
-        "recommender": [BaseRecommender],
-        "n_recommendations": BaseRecommender._parameter_constraints["n_recommendations"],
-    }
 
     @abstractmethod
     def _read_users(self, X: sparse.csr_array, users: Any) -> None:
@@ -61,40 +49,6 @@ class UserDataRecommender(BaseRecommender):
     @abstractmethod
     def _knows_users(self) -> bool:
         """Return whether the data of users are found by id."""
-
-    @property
-    def catalog(self) -> ItemCatalog | None:  # type: ignore[override]
-        """Return the catalog of the recommender."""
-        return self.recommender.catalog
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those of the recommender.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name; ``recommender__<parameter>`` is a parameter of the recommender, and so is ``catalog``.
-
-        Returns
-        -------
-        self : object
-            The recommender.
-        """
-        catalog = {"catalog": params.pop("catalog")} if "catalog" in params else {}
-        super().set_params(**params)
-        if catalog:
-            self.recommender.set_params(**catalog)
-        return self
-
-    @property
-    def item_embedding_(self) -> np.ndarray:
-        """Return the item embeddings of the recommender."""
-        return self.recommender_.item_embedding_
-
-    @property
-    def item_vectors_(self) -> np.ndarray | None:  # type: ignore[override]
-        """Return the item vectors of the recommender."""
-        return self.recommender_.item_vectors_
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -124,10 +78,6 @@ class UserDataRecommender(BaseRecommender):
         """
         return self._fit(X, y, users=users)
 
-    def _validate_params(self) -> None:
-        super(BaseRecommender, self)._validate_params()
-        self.recommender._validate_params()
-
     def _about(self, users: Any) -> dict[str, Any]:
         return {"users": users}
 
@@ -137,8 +87,7 @@ class UserDataRecommender(BaseRecommender):
         self._read_users(checked, users)
         fitted = clone(self.recommender)
         self.recommender_ = fitted.fit(X, **fitted._about(users))
-        self.__dict__.update({name: getattr(fitted, name) for name in KEPT if hasattr(fitted, name)})
-        self._rank_decay_ = None  # the scorer of the recommender weighs histories
+        self._take_items_of(fitted)
         self._was_fitted_by_row_ = users is None
         self._n_users_ = checked.shape[0]
         self._learn_users(checked)
@@ -352,22 +301,6 @@ class UserDataRecommender(BaseRecommender):
                 )
             users = np.arange(X.shape[0])
         return self._rank_held_out(X, y, n_recommendations, candidates, self._further(users, X.shape[0]))
-
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
-        """Do nothing: `_learn` fits the recommender."""
-
-    def _scorer(self) -> Scorer:
-        return self._scorer_
-
-    def _vectors_of(self, catalog: ItemCatalog) -> Any:
-        return self.recommender_._vectors_of(catalog)
-
-    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
-        return self.recommender_._content_contributions(self.recommender_._weigh(X), columns)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.recommender_._n_features_out
 
 
 def check_users(users: Any, n_users: int) -> Any:

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Binarizer
 
-from skgnnrec import LogRecommender, PopularityRecommender, RidgeRecommender
+from skgnnrec import ItemCatalog, LogRecommender, PopularityRecommender, RidgeRecommender
 from skgnnrec.model_selection import SameUsers, compare_recommenders, split_interactions
 
 RNG = np.random.default_rng(0)
@@ -54,6 +54,20 @@ def test_a_table_is_no_catalog(catalog, came):
         ValueError, match=rf"must be an ItemCatalog or None\. Got a {came} instead\. ItemCatalog\(table"
     ):
         RidgeRecommender(catalog=catalog).fit(np.eye(2))
+
+
+def test_a_class_and_a_recommender_of_logs_are_no_recommenders_of_matrices():
+    log = [("ann", "mug"), ("bob", "pot")]
+    with pytest.raises(ValueError, match=r"Got the class RidgeRecommender instead\. Pass an instance of it"):
+        LogRecommender(RidgeRecommender).fit(log)
+    with pytest.raises(ValueError, match=r"Got a LogRecommender instead\. .* is the outermost one"):
+        LogRecommender(LogRecommender(RidgeRecommender())).partial_fit(log)
+
+
+def test_a_table_of_candidates_is_no_catalog():
+    recommender = RidgeRecommender(catalog=ItemCatalog(np.eye(2))).fit(np.eye(2))
+    with pytest.raises(ValueError, match=r"got a DataFrame\. ItemCatalog\(table, ids='sku'\) makes a catalog"):
+        recommender.recommend(np.eye(2), candidates=pd.DataFrame({"sku": [7], "size": [1.0]}))
 
 
 def test_unknown_items_keep_their_form_in_messages():

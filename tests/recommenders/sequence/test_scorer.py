@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skgnnrec import SequenceRecommender
-from skgnnrec.interactions import places_from_end
 from skgnnrec.inspection import explain
+from skgnnrec.interactions import places_from_end
 from skgnnrec.recommenders.sequence._scorer import steps_of
 
 

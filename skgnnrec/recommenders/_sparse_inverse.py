@@ -1,0 +1,153 @@
+"""Item-to-item ridge regression with sparse weights: a sparse approximate inverse, and a low-rank part for content.
+
+Each column of the inverse of C + λI is solved for on few items alone, the items with the largest cosines of
+co-occurrence: the sparse approximate inverse of Grote and Huckle (SIAM J. Sci. Comput. 1997), in the form of a small
+regression for each item. The item vectors F add w² F Fᵀ, of low rank: its part follows from Woodbury's identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from skgnnrec._device import map_in_threads
+from skgnnrec._memory import check_memory
+from skgnnrec.graph import Statistics, largest_of_rows, popularity_scale, rescale
+
+__all__ = ["SparseRegression", "mean_column_length", "regress_sparsely", "regress_sparsely_on"]
+
+PAIRS = 10  # of an item that are kept for each of its predictors: the regressions need those among predictors, too
+BATCH_VALUES = 2_000_000  # of small Gram matrices at a time
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRegression:
+    """Weights W + L Rᵀ, of which the diagonal is zero, and what is computed with them."""
+
+    weights: sparse.csr_array  # W, (n_items, n_items), float32
+    left: np.ndarray  # L, (n_items, n_dimensions), float32
+    right: np.ndarray  # R, (n_items, n_dimensions), float32
+    projection: np.ndarray | None  # w² D_i^{-c} P F, where there are vectors F
+
+
+def regress_sparsely(
+    X: sparse.csr_array, vectors: np.ndarray | None, *, user_exponent: float, n_predictors: int, **settings: float
+) -> SparseRegression:
+    """Return the sparse and the low-rank part of the weights, as `regress_sparsely_on` the statistics of X."""
+    statistics = Statistics.accumulate(X, user_exponent, PAIRS * n_predictors)
+    return regress_sparsely_on(statistics, vectors, n_predictors=n_predictors, **settings)
+
+
+def regress_sparsely_on(
+    statistics: Statistics,
+    vectors: np.ndarray | None,
+    *,
+    n_predictors: int,
+    item_exponent: float,
+    content_weight: float,
+    alpha: float,
+) -> SparseRegression:
+    """Return the weights of the regression; λ and w² are relative to the mean diagonal of the Gram matrix."""
+    scale = popularity_scale(statistics.item_counts, -item_exponent).astype(np.float32)
+    C = statistics.cooccurrence.astype(np.float32) * np.float32(statistics.unit)
+    C = rescale(C, scale, scale)
+    diagonal = C.diagonal()
+    mean_diagonal = float(diagonal[diagonal > 0].mean(dtype=np.float64)) if (diagonal > 0).any() else 1.0
+    weight = content_weight * mean_diagonal if vectors is not None else 0.0
+    ridge = alpha * mean_diagonal
+    predictors = _predictors(C, diagonal, n_predictors)
+    W, own = _columns(C, diagonal + np.float32(ridge), predictors, ridge)
+    if vectors is None:
+        empty = np.zeros((len(scale), 0), dtype=np.float32)
+        return SparseRegression(rescale(W, scale, 1 / scale), empty, empty, None)
+    return _with_content(W, own, vectors, weight, diagonal + ridge + weight, scale)
+
+
+def _predictors(C: sparse.csr_array, diagonal: np.ndarray, n: int) -> sparse.csr_array:
+    """Return the rows of C with the n items of the largest cosines, without the item of the row."""
+    of_each = np.repeat(np.arange(C.shape[0], dtype=C.indices.dtype), np.diff(C.indptr))
+    strength = C.data / np.sqrt(np.maximum(diagonal, np.finfo(np.float32).tiny))[C.indices]
+    strength[C.indices == of_each] = np.inf
+    kept = largest_of_rows(strength, C.indptr, n + 1)
+    kept &= (C.indices != of_each) & (C.data > 0)
+    ends = np.append(0, np.cumsum(kept))[C.indptr]
+    return sparse.csr_array((C.data[kept], C.indices[kept], ends), shape=C.shape)
+
+
+def _columns(
+    C: sparse.csr_array, diagonal: np.ndarray, predictors: sparse.csr_array, least: float
+) -> tuple[sparse.csr_array, np.ndarray]:
+    """Return the regression of each item on its predictors, and the diagonal of the inverse.
+
+    `diagonal` is that of C + λI. The rows of `predictors` are the predictors and their co-occurrences with the item.
+    The weights are the columns of the result, (n_items, n_items); `least` bounds the squared error from below.
+    """
+    counts, starts = np.diff(predictors.indptr), predictors.indptr
+    order = np.argsort(counts, kind="stable")  # items with equally many predictors are solved for together
+    data, errors = np.zeros_like(predictors.data), diagonal.astype(np.float64)
+
+    def solve(items: np.ndarray) -> None:
+        n = counts[items].max()
+        is_filled = np.arange(n) < counts[items][:, None]  # (n_batch, n)
+        places = np.where(is_filled, starts[items][:, None] + np.arange(n), 0)
+        chosen = predictors.indices[places]
+        targets = np.where(is_filled, predictors.data[places], 0)
+        G = np.zeros((len(items), n, n), dtype=np.float32)
+        below, beside = np.tril_indices(n, -1)
+        pairs = np.asarray(C[chosen[:, below].ravel(), chosen[:, beside].ravel()]).reshape(len(items), -1)
+        G[:, below, beside] = pairs * (is_filled[:, below] & is_filled[:, beside])
+        G += G.transpose(0, 2, 1)
+        G[:, np.arange(n), np.arange(n)] = diagonal[chosen]
+        found = np.linalg.solve(G, targets[..., None])[..., 0]
+        data[places[is_filled]] = found[is_filled]
+        errors[items] -= np.einsum("ij,ij->i", targets, found)
+
+    order = order[counts[order] > 0]
+    sizes = counts[order].astype(np.int64) ** 2
+    batches = np.split(order, np.flatnonzero(np.diff(np.cumsum(sizes) // BATCH_VALUES)) + 1)
+    map_in_threads(solve, [batch for batch in batches if len(batch)])
+    columns = sparse.csr_array((data, predictors.indices, predictors.indptr), shape=predictors.shape)
+    return columns.T.tocsr(), 1 / np.maximum(errors, least)
+
+
+def _with_content(
+    W: sparse.csr_array,
+    own: np.ndarray,
+    vectors: np.ndarray,
+    weight: float,
+    largest: np.ndarray,
+    scale: np.ndarray,
+) -> SparseRegression:
+    """Return the weights with content, from those without.
+
+    With the sparse inverse S and U = S F, the inverse is P = S - U (I / w² + Fᵀ U)^{-1} Uᵀ = S - L Lᵀ. The weights are
+    -P_ij / P_jj, where the sparse part cancels the diagonal of L Lᵀ. `largest` are numbers that 1 / P_jj cannot exceed.
+    """
+    check_memory(
+        20 * vectors.size,
+        f"The low-rank part of {vectors.shape[1]} dimensions of {len(vectors)} items",
+        "Reduce the number of dimensions of the item vectors.",
+    )
+    # A column of W has the whole regression of its item: F is multiplied by the columns.
+    U = (own[:, None] * (vectors - W.T @ vectors)).astype(np.float32)
+    inner = (vectors.T @ U).astype(np.float64)
+    values, basis = np.linalg.eigh((inner + inner.T) / 2 + np.eye(len(inner)) / weight)
+    L = U @ (basis / np.sqrt(np.maximum(values, 1 / weight))).astype(np.float32)
+    projection = U - L @ (L.T @ vectors)
+    del U
+    squares = np.einsum("id,id->i", L, L, dtype=np.float64)
+    precision = np.maximum(own - squares, 1 / largest)
+    W = rescale(W, scale, own / precision / scale) - sparse.diags_array(squares / precision, format="csr")
+    L, right = scale[:, None] * L, (1 / (precision * scale)).astype(np.float32)[:, None] * L
+    projection *= np.float32(weight) * scale[:, None]
+    return SparseRegression(sparse.csr_array(W.astype(np.float32)), L, right, projection)
+
+
+def mean_column_length(W: sparse.csr_array, L: np.ndarray, R: np.ndarray, is_counted: np.ndarray) -> float:
+    """Return the mean Euclidean length of some columns of W + L Rᵀ, 1 where they are zero."""
+    squares = np.asarray(W.power(2).sum(axis=0), dtype=np.float64)
+    squares += 2 * np.einsum("id,id->i", W.T @ L, R, dtype=np.float64)
+    squares += np.einsum("id,de,ie->i", R, L.T @ L, R, dtype=np.float64, optimize=True)
+    return float(np.sqrt(np.maximum(squares, 0))[is_counted].mean()) or 1.0
