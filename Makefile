@@ -5,6 +5,7 @@
 # make docs    build the documentation with its gallery, into docs/_build/html; some minutes
 # make site-test  the same, then open every page in a browser
 # make release  build the source distribution and the wheel into dist, and check them
+# make cluster-test  install Ray, and test on a cluster of processes whose nodes are killed; some minutes
 # make lint, make clean
 
 SHELL := bash
@@ -29,7 +30,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 BRIEFLY := | sed -un 's/^\(Downloading\|Processing\|Installing collected\|Successfully\)/  &/p' | cut -c 1-120
 
 .NOTPARALLEL:
-.PHONY: help demo test lint docs site-test bench guard release clean
+.PHONY: help demo test lint docs site-test cluster-test bench guard release clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -56,6 +57,9 @@ docs: $(VENV)/package.done $(VENV)/docs.done
 
 site-test: docs $(VENV)/site-test.done
 	SKGNNREC_SITE=docs/_build/html $(BIN)/pytest --noconftest tests/test_site.py
+
+cluster-test: $(VENV)/package.done $(VENV)/cluster-test.done
+	$(BIN)/pytest -m ray tests/distributed
 
 bench: $(VENV)/package.done $(VENV)/demo.done
 	$(BIN)/python benchmarks/run.py $(PART)
@@ -102,4 +106,5 @@ $(VENV)/demo.done: EXTRAS := demo
 $(VENV)/test.done: EXTRAS := test,lint,demo,image,explain,lora,export,serve,privacy
 $(VENV)/docs.done: EXTRAS := docs,demo,image,serve
 $(VENV)/site-test.done: EXTRAS := site-test
+$(VENV)/cluster-test.done: EXTRAS := test,demo,distributed
 $(VENV)/release.done: EXTRAS := release

@@ -22,8 +22,8 @@ from tasks import TASKS
 
 PARTS = [
     "settings", "results", "tried", "growth", "updates", "queries", "devices", "ratings",
-    "reranking", "two_stage", "compression", "export", "embeddings", "social", "privacy",
-    "serving", "peers", "service",
+    "reranking", "two_stage", "compression", "export", "embeddings", "images", "social", "sequences", "privacy",
+    "whole_system", "big_logs", "scale", "serving", "peers", "service",
 ]  # fmt: skip
 
 

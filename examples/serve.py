@@ -2,13 +2,8 @@
 ===================
 
 Recommend the products of an online shop over HTTP, from the log of its purchases, with a page to try it.
-
-::
-
-    pip install "skgnnrec[serve]"
-    python examples/serve.py
-
-The page is at http://127.0.0.1:8000. The service learns the interactions that it receives, and keeps them in a journal.
+Install the service by ``pip install "skgnnrec[serve]"`` and start it by ``python examples/serve.py``. The page is at
+http://127.0.0.1:8000. The service learns the interactions that it receives, and keeps them in a journal.
 """
 
 from pathlib import Path

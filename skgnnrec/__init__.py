@@ -2,6 +2,7 @@
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.compose import compress
+from skgnnrec.image import ImageEmbedder
 from skgnnrec.persistence import load, save
 from skgnnrec.recommenders import (
     ContentRecommender,
@@ -28,6 +29,7 @@ __all__ = [
     "GNNRecommender",
     "GraphFilterRecommender",
     "GraphFilterRecommenderCV",
+    "ImageEmbedder",
     "InteractionFineTuner",
     "ItemCatalog",
     "LogRecommender",

@@ -72,7 +72,12 @@ def as_table(data: Any) -> Any:
 
 
 def _as_array(data: Any) -> np.ndarray:
-    """Return a copy, which the caller cannot change; objects where there is text, so that values keep their types."""
+    """Return a copy, which the caller cannot change; objects where there is text, so that values keep their types.
+
+    Images, uint8 arrays of two or three dimensions, are objects, too.
+    """
+    if _are_images(data):
+        return np.fromiter((None if image is None else image.copy() for image in data), dtype=object, count=len(data))
     try:
         array = np.array(data)
     except ValueError as error:
@@ -81,6 +86,13 @@ def _as_array(data: Any) -> np.ndarray:
         got = f"{array.ndim} dimensions" if array.ndim else f"a {type(data).__name__}"
         raise ValueError(f"data must have one or two dimensions; got {got}.")
     return np.array(data, dtype=object) if array.dtype.kind in "UST" else array
+
+
+def _are_images(data: Any) -> bool:
+    if isinstance(data, np.ndarray) and data.dtype != object:
+        return data.dtype == np.uint8 and data.ndim in (3, 4)
+    found = [image for image in data if image is not None] if isinstance(data, list | tuple | np.ndarray) else []
+    return bool(found) and all(isinstance(image, np.ndarray) and image.ndim in (2, 3) for image in found)
 
 
 def read_columns(table: Any) -> tuple[str, list[Any] | None, Any]:

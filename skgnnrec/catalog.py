@@ -33,7 +33,9 @@ class ItemCatalog:
     ----------
     data : {DataFrame, Series, dict, array-like, sparse matrix} with n_items rows
         The data of the items: texts, categories, prices, or vectors. DataFrames and Series may be from pandas, polars
-        or pyarrow. A dict maps the names of columns to columns.
+        or pyarrow. A dict maps the names of columns to columns. Images are the paths of files or arrays of dtype uint8:
+        a list or a column of them, or one array of shape (n_items, height, width) or (n_items, height, width,
+        channels).
     ids : str or array-like of shape (n_items,), default=None
         The item ids, or the name of the column of `data` (or of its pandas index) that holds them. This column is not
         part of the item data. If None, row j of the catalog describes column j of the interactions.
@@ -298,8 +300,8 @@ def encoder_input(catalog: ItemCatalog, encoder: Any) -> Any:
     data = catalog.data
     readers = _readers_of_texts(encoder)
     if not readers:
-        for label in _text_columns(encoder) if hasattr(data, "columns") else ():
-            if label in data.columns:
+        for label, accepts_missing in _text_columns(encoder).items() if hasattr(data, "columns") else ():
+            if label in data.columns and not accepts_missing:
                 data[label] = _fill(data[label])
         return data
     if hasattr(data, "columns"):
@@ -354,14 +356,14 @@ def _accept_missing(readers: list[BaseEstimator]) -> bool:
     return all(get_tags(reader).input_tags.allow_nan for reader in readers)
 
 
-def _text_columns(encoder: Any) -> list[str]:
-    """Return the columns that a ColumnTransformer passes to encoders of texts that do not accept missing values."""
+def _text_columns(encoder: Any) -> dict[str, bool]:
+    """Return the columns that a ColumnTransformer passes to encoders of texts, and whether these accept gaps."""
     first = encoder[0] if isinstance(encoder, Pipeline) else encoder
-    columns = []
+    columns: dict[str, bool] = {}
     for _, transformer, column in getattr(first, "transformers", ()):
         readers = _readers_of_texts(transformer) if isinstance(column, str) else []
-        if readers and not _accept_missing(readers):
-            columns.append(column)
+        if readers:
+            columns[column] = columns.get(column, True) and _accept_missing(readers)
     return columns
 
 

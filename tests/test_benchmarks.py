@@ -1,5 +1,6 @@
 """The benchmarks: the driver, stored figures and pages, drivers of other packages, the GPU script and the guard."""
 
+import ast
 import json
 import sys
 from importlib import import_module
@@ -69,6 +70,35 @@ def test_known_figures_are_reproduced():
     for name in models:
         for metric in ("ndcg@10", "recall@10"):
             assert table.loc[name, metric] == pytest.approx(stored[name][metric], abs=1e-3)
+
+
+def test_example_of_the_whole_system_shows_the_stored_figures():
+    code = (BENCHMARKS.parent / "examples" / "scenarios" / "whole_system.py").read_text(encoding="utf-8")
+    (shown,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(code).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "figures"
+    )
+    rows = import_module("common").stored("whole_system")["steps"]["rows"]
+    measured = [(row["ndcg@10"], row["AUC"]) for row in rows if "AUC" in row]
+    assert len(shown) > 8
+    assert set(shown.values()) <= set(measured)
+
+
+def test_the_plan_of_a_large_problem_follows_from_the_stored_rates():
+    scale = import_module("scale")
+    text = scale.PAGE.read_text(encoding="utf-8")
+    assert scale.page() == text, "docs/scale.md is stale: python benchmarks/scale.py --write"
+    assert "| propagation | every node" in text
+    found = scale.rates()
+    half, whole = (
+        {stage.name: stage for stage in scale.stages(scale.Problem(interactions=n), scale.Cluster(), found)}
+        for n in (5e9, 1e10)
+    )
+    assert whole["ingest"].work == 2 * half["ingest"].work
+    assert whole["statistics"].work == 4 * half["statistics"].work  # of twice as long histories
+    assert whole["index"] == half["index"]
+    assert "(too much)" in scale.plan(scale.Problem(), scale.Cluster(memory_gb=8))
 
 
 # The driver -----------------------------------------------------------------------------------------------------------

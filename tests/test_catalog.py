@@ -209,6 +209,19 @@ def test_cubes_are_refused():
         ItemCatalog(np.zeros((2, 2, 2)))
 
 
+def test_images_are_values_of_a_column():
+    stack = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    catalogs = [ItemCatalog(stack), ItemCatalog(list(stack)), ItemCatalog(np.fromiter(stack, dtype=object, count=3))]
+    assert catalogs[0] == catalogs[1] == catalogs[2] != ItemCatalog(stack[::-1])
+    assert_array_equal(catalogs[0].take([2, 0]).data[0], stack[2])
+    before = stack[0].copy()
+    stack[:] = 0
+    assert_array_equal(catalogs[1].data[0], before)  # a copy
+    sizes = ItemCatalog([stack[0], None, stack[1, :2]], ids=["a", "b", "c"])
+    assert [None if image is None else image.shape for image in sizes.align(["b", "c"]).data] == [None, (2, 5, 3)]
+    assert ItemCatalog(stack[:, :, :, 0]).data[1].shape == (4, 5)
+
+
 # Found by id ----------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ WITH_EXAMPLES = [
     "skgnnrec",
     "skgnnrec.compose",
     "skgnnrec.datasets",
+    "skgnnrec.distributed",
     "skgnnrec.embedding",
     "skgnnrec.export",
     "skgnnrec.inspection",
@@ -24,6 +25,7 @@ WITH_EXAMPLES = [
     "skgnnrec.privacy",
     "skgnnrec.reranking",
     "skgnnrec.serving",
+    "skgnnrec.image",
     "skgnnrec.text",
     "skgnnrec.tracking",
 ]

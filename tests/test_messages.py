@@ -15,6 +15,7 @@ from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import FunctionTransformer
 
 import skgnnrec
 from skgnnrec import (
@@ -32,6 +34,7 @@ from skgnnrec import (
     GNNRatingRegressor,
     GNNRecommender,
     GraphFilterRecommender,
+    ImageEmbedder,
     InteractionFineTuner,
     ItemCatalog,
     LogRecommender,
@@ -44,6 +47,7 @@ from skgnnrec import (
     UserContentRecommender,
     compose,
     datasets,
+    distributed,
     embedding,
     exceptions,
     inspection,
@@ -60,6 +64,7 @@ from skgnnrec.metrics import JointScorer, RankingScorer
 from skgnnrec.model_selection import LeaveLastOut, RollingWindows, SameUsers
 from skgnnrec.text.finetuning import BaseFineTuner
 
+from .image.conftest import save_clip
 from .text.conftest import save_bert
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -111,6 +116,7 @@ NUMBERS = np.array([0.75, 0.5, 0.25, 0.125])
 VECTORS = np.random.default_rng(0).standard_normal((5, 3))
 CATALOG = ItemCatalog(VECTORS, ids=list("abcde"))
 FRIENDS = sparse.csr_array(np.eye(4)[::-1])
+PICTURES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
 TEXTS = ["red mug", "tea pot", "cup", "mug", "pot"]
 LOG = pd.DataFrame(
     {"user": [1, 1, 1, 2, 2, 3], "item": [0, 1, 2, 1, 3, 4], "weight": [1.0, 2, 1, 1, 3, 1], "time": [1, 2, 3, 1, 5, 2]}
@@ -126,6 +132,12 @@ def embedder():
     return TextEmbedder(save_bert(Path(mkdtemp()), seed=0))
 
 
+@cache
+def image_embedder():
+    """Return an embedder with a small random model of images and texts."""
+    return ImageEmbedder(save_clip(Path(mkdtemp()), seed=0))
+
+
 def reranked(kind):
     """Return a re-ranker of a recommender with kinds of items."""
     items = ItemCatalog(pd.DataFrame({"kind": list("aabbc"), "x": range(5), "y": [1, 0, 2, 0, 1]}))
@@ -136,7 +148,7 @@ def reranked(kind):
 
 
 MODULES = [skgnnrec, compose, metrics, model_selection, online, inspection, datasets, embedding]
-MODULES += [privacy, reranking, serving]
+MODULES += [privacy, reranking, serving, distributed]
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 PACKAGES = {"MLflowCallback": "mlflow", "TensorBoardCallback": "tensorboard", "WandbCallback": "wandb"}
 PUBLIC |= {name: getattr(tracking, name) for name, package in PACKAGES.items() if find_spec(package)}
@@ -166,6 +178,7 @@ ESTIMATORS |= {
     ),
     GNNRatingRegressor: lambda: GNNRatingRegressor(**GNN, **COLUMNS),
     TextEmbedder: embedder,
+    ImageEmbedder: image_embedder,
     MaskedLMFineTuner: lambda: MaskedLMFineTuner(embedder(), **TRAINING),
     InteractionFineTuner: lambda: InteractionFineTuner(embedder(), **TRAINING),
 }
@@ -173,6 +186,7 @@ DATA = {
     LogRecommender: {"X": LOG},
     GNNRatingRegressor: {"X": LOG[["user", "item"]], "y": LOG["weight"]},
     TextEmbedder: {"X": TEXTS},
+    ImageEmbedder: {"X": PICTURES},
     MaskedLMFineTuner: {"X": TEXTS},
     InteractionFineTuner: {"X": TEXTS, "y": X.T},
 }
@@ -211,7 +225,7 @@ def calls_of_estimators():
             lambda kind=kind, names=names: {name: getattr(ESTIMATORS[kind](), name) for name in names},
         )
         for name, method in methods_of(kind):
-            right = {"X": X, "y": Y, "items": [0, 1], "folder": "model"} | DATA.get(kind, {})
+            right = {"X": X, "y": Y, "items": [0, 1], "folder": "model", "texts": TEXTS} | DATA.get(kind, {})
             if name in ("learn_rewards", "propensities"):
                 right |= {"items": LISTS, "rewards": LISTS / 4}
             arguments = arguments_of(method, right)
@@ -319,6 +333,11 @@ FUNCTIONS = [
     (privacy.federated_average, {"recommenders": [GNN_RECOMMENDER]}),
     (privacy.membership_attack, {"recommender": RECOMMENDER, "members": X, "others": Y}),
     (privacy.membership_attack(RECOMMENDER, X, Y).true_positive_rate, {}),
+    # Where all is right but the files, no cluster is started.
+    (distributed.fit, {"recommender": RECOMMENDER, "shards": "absent"}),
+    (distributed.recommend, {"recommender": RECOMMENDER, "histories": "absent", "out": "out"}),
+    (distributed.split_by_user, {"log": "absent", "out": "out", "n_shards": 2}),
+    (distributed.ray_backend, {}),
     (datasets.make_interactions, {"n_users": 20, "n_items": 10, "n_interactions": 0.3}),
     (
         datasets.make_log,
@@ -356,6 +375,13 @@ def arguments_of_create_app():
     skgnnrec.save(RECOMMENDER, "recommender")
     defaults = {"journal": None, "token": None, "limits": None, "trusted": ()}
     return {"recommender": "recommender", **defaults}
+
+
+def embed_without_cluster(**parameters):
+    """Check the arguments of an embedding on a cluster, and do not begin."""
+    absent = OSError("No such file or directory")
+    with mock.patch("skgnnrec.distributed._embed.connect", side_effect=absent):
+        distributed.embed(**parameters)
 
 
 def arguments_of_read_journal():
@@ -415,6 +441,8 @@ def calls_of_functions():
     yield "rerun_benchmark", model_selection.rerun_benchmark, arguments_of_rerun
     for name in PUBLIC.keys() & PACKAGES.keys():
         yield name, PUBLIC[name], arguments_of(PUBLIC[name], {})
+    right = {"texts": TEXTS, "encoder": FunctionTransformer(), "out": "out"}
+    yield "embed", embed_without_cluster, arguments_of(distributed.embed, right)
     yield "create_app", serving.create_app, arguments_of_create_app
     yield "Limits", serving.Limits, vars(serving.Limits())
     yield "read_journal", serving.read_journal, arguments_of_read_journal

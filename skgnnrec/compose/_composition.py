@@ -87,6 +87,10 @@ class BaseComposition(BaseRecommender, _BaseComposition):
         return next((part.catalog for _, part in self._named() if part.catalog is not None), None)
 
     @property
+    def _reads_order(self) -> bool:  # type: ignore[override]
+        return any(part._reads_order for _, part in self._named())
+
+    @property
     def item_embedding_(self) -> np.ndarray:
         """Return the embeddings of the items by all recommenders, concatenated."""
         return np.concatenate([part.item_embedding_ for part in self.recommenders_], axis=1)

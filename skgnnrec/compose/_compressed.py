@@ -14,19 +14,16 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec._constraints import Interval
-from skgnnrec.catalog import ItemCatalog
 from skgnnrec.interactions import check_interactions, refuse_log
 from skgnnrec.ranking import ByRecency, Compression, Mixture, Scorer, SparseWeights, Sum, multiply
-from skgnnrec.recommenders import BaseRecommender, LogRecommender
+from skgnnrec.recommenders import BaseRecommender, LogRecommender, WrappingRecommender
 
 __all__ = ["CompressedRecommender", "compress"]
 
 Dtype = Literal["int8", "float16", "float32"]
-# What a compressed recommender takes as it is.
-KEPT = ("n_features_in_", "feature_names_in_", "_vocabulary_", "_encoder_", "_item_counts_", "_rank_decay_")
 
 
-class CompressedRecommender(BaseRecommender):
+class CompressedRecommender(WrappingRecommender):
     r"""A recommender whose scores are computed from smaller arrays.
 
     Parameters
@@ -88,11 +85,10 @@ class CompressedRecommender(BaseRecommender):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "recommender": [BaseRecommender],
+        **WrappingRecommender._parameter_constraints,
         "dtype": [StrOptions({"int8", "float16", "float32"})],
         "n_largest": [Interval(Integral, 1, None, closed="left"), None],
         "rank": [Interval(Integral, 1, None, closed="left"), None],
-        "n_recommendations": BaseRecommender._parameter_constraints["n_recommendations"],
     }
 
     def __init__(
@@ -111,11 +107,6 @@ class CompressedRecommender(BaseRecommender):
         self.n_recommendations = n_recommendations
 
     @property
-    def catalog(self) -> ItemCatalog | None:  # type: ignore[override]
-        """Return the catalog of the recommender."""
-        return self.recommender.catalog
-
-    @property
     def item_embedding_(self) -> np.ndarray:
         """Return the item embeddings."""
         if self._embedding_ is None:
@@ -128,9 +119,7 @@ class CompressedRecommender(BaseRecommender):
         return None if self._by_content_ is None else np.asarray(self._by_content_.vectors)
 
     def _validate_params(self) -> None:
-        super(BaseRecommender, self)._validate_params()
-        self._refuse_data_of_users(self.recommender)
-        self.recommender._validate_params()
+        super()._validate_params()
         if self.n_largest is not None and self.rank is not None:
             raise ValueError(
                 f"n_largest and rank exclude each other: got n_largest={self.n_largest}, rank={self.rank}."
@@ -144,7 +133,8 @@ class CompressedRecommender(BaseRecommender):
     def _compress(self, fitted: BaseRecommender) -> None:
         """Take the compressed state of a fitted recommender."""
         compression = Compression(self.dtype, self.n_largest, self.rank, fitted._item_counts_)
-        self.__dict__.update({name: getattr(fitted, name) for name in KEPT if hasattr(fitted, name)})
+        self._take_items_of(fitted)
+        self._rank_decay_ = fitted._rank_decay_
         self._scorer_ = replace(fitted._scorer_, scorer=compression.of_scorer(fitted._scorer_.scorer))
         if not compression.n_reduced and (self.n_largest is not None or self.rank is not None):
             name = "rank" if self.n_largest is None else "n_largest"
@@ -160,11 +150,9 @@ class CompressedRecommender(BaseRecommender):
         if by_content is not None:
             self._by_content_ = replace(by_content, vectors=compression.of_matrix(by_content.vectors))
 
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
-        """Do nothing: `_learn` fits the recommender."""
-
-    def _scorer(self) -> Scorer:
-        return self._scorer_
+    # The fitted recommender is not kept.
+    _vectors_of = BaseRecommender._vectors_of
+    _content_contributions = BaseRecommender._content_contributions
 
     def _new_item_scorer(self, vectors: np.ndarray) -> Scorer:
         if self._by_content_ is None:

@@ -9,11 +9,15 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec._device import map_in_threads, n_threads
-from skgnnrec._memory import check_memory
+from skgnnrec._memory import available_memory, check_memory
 
-__all__ = ["Statistics", "count_users"]
+__all__ = ["Statistics", "count_users", "largest_of_rows", "pairs_that_fit"]
 
 FRACTION_BITS = 32  # of weights that are no integers
+PAIR_BYTES = 12  # a position and a value
+PRUNED_BYTES = 6 * PAIR_BYTES  # of a pair that is kept: both orders, their union, and the arrays it is made from
+BLOCK_SUMS = 20_000_000  # of a block of rows that are pruned together
+FEWEST_PAIRS = 50  # of an item: with fewer, the graph says little
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +36,12 @@ class Statistics:
     user_exponent: float  # a, non-negative
 
     @classmethod
-    def accumulate(cls, X: sparse.csr_array, user_exponent: float = 0.0) -> Statistics:
-        """Return the statistics of a canonical matrix."""
+    def accumulate(cls, X: sparse.csr_array, user_exponent: float = 0.0, max_pairs: int | None = None) -> Statistics:
+        """Return the statistics of a canonical matrix.
+
+        With `max_pairs`, C contains the pairs of each item with that many others, those of the largest cosines, in both
+        orders, and the diagonal. Such statistics cannot be added to others.
+        """
         lengths = np.diff(X.indptr).astype(np.int64)
         values, weights = X.data.astype(np.float64), np.ones(X.shape[0])
         if user_exponent:
@@ -41,13 +49,12 @@ class Statistics:
             weights = np.maximum(np.rint(scaled), 1)
         if (X.data == 1).all():
             values, weights = values.astype(np.int64), weights.astype(np.int64)
-        n_pairs = min(float((lengths.astype(np.float64) ** 2).sum()), float(X.shape[1]) ** 2)
-        check_memory(
-            int(12 * n_pairs),
-            f"The co-occurrence graph of {X.shape[1]} items",
-            "Leave out the longest histories.",
-        )
-        return cls(_cooccurrence(X, values, weights), count_users(X), X.shape[0], float(user_exponent))
+        needed = PAIR_BYTES * most_pairs(X)
+        if max_pairs is not None:
+            needed = min(needed, PRUNED_BYTES * (max_pairs + 1) * X.shape[1])
+        check_memory(needed, f"The co-occurrence graph of {X.shape[1]} items", "Leave out the longest histories.")
+        cooccurrence = _cooccurrence(X, values, weights, max_pairs)
+        return cls(cooccurrence, count_users(X), X.shape[0], float(user_exponent))
 
     @property
     def unit(self) -> float:
@@ -78,7 +85,31 @@ def count_users(X: sparse.csr_array) -> np.ndarray:
     return np.bincount(X.indices, minlength=X.shape[1])
 
 
-def _cooccurrence(X: sparse.csr_array, values: np.ndarray, weights: np.ndarray) -> sparse.csr_array:
+def most_pairs(X: sparse.csr_array) -> int:
+    """Return the largest number of pairs of items that X can have, in both orders."""
+    return int(min((np.diff(X.indptr).astype(np.float64) ** 2).sum(), float(X.shape[1]) ** 2))
+
+
+def pairs_that_fit(X: sparse.csr_array) -> int | None:
+    """Return the number of pairs of an item for which memory suffices, None where it suffices for all."""
+    available = available_memory()
+    if available is None or PAIR_BYTES * most_pairs(X) <= available:
+        return None
+    return max(FEWEST_PAIRS, available // (2 * PRUNED_BYTES * X.shape[1]))
+
+
+def largest_of_rows(strength: np.ndarray, indptr: np.ndarray, n: int) -> np.ndarray:
+    """Return which entries of the rows of a CSR array are among the n largest ones of their row."""
+    kept = np.ones(len(strength), dtype=bool)
+    for row in np.flatnonzero(np.diff(indptr) > n):
+        start, stop = indptr[row], indptr[row + 1]
+        kept[start + np.argpartition(-strength[start:stop], n)[n:]] = False
+    return kept
+
+
+def _cooccurrence(
+    X: sparse.csr_array, values: np.ndarray, weights: np.ndarray, max_pairs: int | None
+) -> sparse.csr_array:
     """Return Xᵀ diag(weights) X for X with these values; threads compute blocks of rows: scipy releases the GIL."""
     lengths = np.diff(X.indptr)
     valued = sparse.csr_array((values, X.indices, X.indptr), shape=X.shape)
@@ -87,10 +118,29 @@ def _cooccurrence(X: sparse.csr_array, values: np.ndarray, weights: np.ndarray) 
     # Blocks of equal work, not of equal size: popular items often have neighbouring positions.
     lengths_by_item = sparse.csr_array((np.repeat(lengths, lengths), X.indices, X.indptr), shape=X.shape).sum(axis=0)
     work = np.cumsum(lengths_by_item, dtype=np.float64)
-    cuts = np.searchsorted(work, np.linspace(0, work[-1], 4 * n_threads() + 1)[1:-1])
+    n_blocks = 4 * n_threads() if max_pairs is None else max(4 * n_threads(), int(work[-1] // BLOCK_SUMS))
+    cuts = np.searchsorted(work, np.linspace(0, work[-1], n_blocks + 1)[1:-1])
     bounds = np.unique([0, *cuts, X.shape[1]])
-    blocks = [by_item[start:stop] for start, stop in itertools.pairwise(bounds)]
-    product = sparse.vstack(map_in_threads(lambda rows: rows @ valued, blocks), format="csr")
+    diagonal = np.asarray(by_item.multiply(valued.T.tocsr()).sum(axis=1), dtype=np.float64)
+
+    def rows_of(start: int, stop: int) -> sparse.csr_array:
+        rows = by_item[start:stop] @ valued
+        return rows if max_pairs is None else _pruned(rows, start, diagonal, max_pairs)
+
+    blocks = map_in_threads(lambda ends: rows_of(*ends), list(itertools.pairwise(bounds)))
+    product = sparse.vstack(blocks, format="csr")
+    if max_pairs is not None:
+        return sparse.csr_array(product.maximum(product.T))
     # The product is symmetric, and its transpose has sorted indices: else the order of sums depends on the blocks.
     ordered = product.tocsc()
     return sparse.csr_array((ordered.data, ordered.indices, ordered.indptr), shape=product.shape)
+
+
+def _pruned(rows: sparse.csr_array, start: int, diagonal: np.ndarray, n: int) -> sparse.csr_array:
+    """Return rows of C, the first of which is row `start`, with the diagonal and the n pairs of largest cosines."""
+    strength = rows.data / np.sqrt(diagonal[rows.indices])
+    of_each = np.repeat(np.arange(start, start + rows.shape[0]), np.diff(rows.indptr))
+    strength[rows.indices == of_each] = np.inf
+    kept = largest_of_rows(strength, rows.indptr, n + 1)
+    ends = np.append(0, np.cumsum(kept))[rows.indptr]
+    return sparse.csr_array((rows.data[kept], rows.indices[kept], ends), shape=rows.shape)

@@ -400,7 +400,10 @@ def check_explanation(explanation: Any, names: Any) -> None:
             f"got a {type(explanation).__name__} without {missing}."
         )
     if not isinstance(names, Mapping | pd.Series | None):
-        raise TypeError(f"names must be a mapping or a Series from ids to names; got a {type(names).__name__}.")
+        raise TypeError(
+            "names must be a mapping or a Series from ids to names, such as table.set_index('id')['name']; "
+            f"got a {type(names).__name__}."
+        )
 
 
 @validate_params({"n_reasons": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)

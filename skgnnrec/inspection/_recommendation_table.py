@@ -74,7 +74,10 @@ def recommendation_table(
     if lists.ndim != 2:
         raise ValueError(f"items must have one row for each user; got a {type(items).__name__} of shape {lists.shape}.")
     if not isinstance(names, Mapping | pd.Series | None):
-        raise TypeError(f"names must be a mapping or a Series from ids to names; got a {type(names).__name__}.")
+        raise TypeError(
+            "names must be a mapping or a Series from ids to names, such as table.set_index('id')['name']; "
+            f"got a {type(names).__name__}."
+        )
     given = np.arange(len(lists)) if users is None else _read("users", users)
     if given.shape != (len(lists),):
         raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
 from skgnnrec._constraints import Interval
@@ -92,6 +92,15 @@ class RankingScorer(BaseEstimator):
         """Return the name of the score, from the metric, k and the segment."""
         metric = self.metric if isinstance(self.metric, str) else getattr(self.metric, "__name__", str(self.metric))
         return f"{metric}@{self.k}" + (f"_{self.segment}" if self.segment else "")
+
+    def _validate_params(self) -> None:
+        if isinstance(self.metric, str) and "@" in self.metric:
+            name, k = self.metric.split("@", 1)
+            raise InvalidParameterError(
+                f"The 'metric' parameter of RankingScorer must be a name without k. Got {self.metric!r} instead. "
+                f"Pass RankingScorer({name!r}, k={k})."
+            )
+        super()._validate_params()
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the score of a recommender; see `score`."""

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import RealNotInt, validate_parameter_constraints
+from sklearn.utils._param_validation import InvalidParameterError, RealNotInt, validate_parameter_constraints
 
 from skgnnrec._constraints import HasMethods, Interval
 from skgnnrec.interactions import check_indices, read_table, shape_of
@@ -153,6 +153,11 @@ def compare_recommenders(
     >>> bool(table.loc["ridge", ("p_value", "popularity")] < 0.01)
     True
     """
+    if not isinstance(estimators, Mapping):
+        raise InvalidParameterError(
+            "The 'estimators' parameter of compare_recommenders must be a mapping from names to recommenders, such as "
+            f"{{'ridge': RidgeRecommender()}}. Got a {type(estimators).__name__} instead."
+        )
     # The decorator validate_params would blame this function for parameters of the estimators.
     given = {name: value for name, value in locals().items() if name in CONSTRAINTS}
     validate_parameter_constraints(CONSTRAINTS, given, caller_name="compare_recommenders")

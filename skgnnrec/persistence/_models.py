@@ -1,4 +1,4 @@
-"""Language models in the files of estimators: packed by their fingerprint, unpacked into a folder of that name."""
+"""Models of embedders in the files of estimators: packed by fingerprint, unpacked into a folder of that name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from skgnnrec.exceptions import LoadError
+from skgnnrec.image import ImageEmbedder
 from skgnnrec.persistence._arrays import objects_in
 from skgnnrec.persistence._container import Container, write_part
 from skgnnrec.text import TextEmbedder
@@ -27,12 +28,12 @@ LARGEST_NUMBER = 200  # of files of a model
 Models = dict[str, dict[str, Path]]  # the files of each model by name, by its fingerprint
 
 
-def _embedders_in(value: Any) -> list[TextEmbedder]:
-    return [found for found in objects_in(value) if isinstance(found, TextEmbedder)]
+def _embedders_in(value: Any) -> list[TextEmbedder | ImageEmbedder]:
+    return [found for found in objects_in(value) if isinstance(found, TextEmbedder | ImageEmbedder)]
 
 
 def refer_to_models(stripped: Any) -> Models:
-    """Return the models of the text embedders in an object that is to be saved, which then name them by fingerprint."""
+    """Return the models of the embedders in an object that is to be saved, which then name them by fingerprint."""
     models: Models = {}
     for embedder in _embedders_in(stripped):
         fingerprint, files = embedder._files_of_model()
@@ -42,7 +43,9 @@ def refer_to_models(stripped: Any) -> Models:
                     f"model={os.fspath(embedder.model)!r} has the file {name!r}, which cannot be included."
                 )
         models[fingerprint] = files
-        embedder.model, embedder.revision = MARK + fingerprint, None
+        embedder.model = MARK + fingerprint
+        if isinstance(embedder, TextEmbedder):
+            embedder.revision = None
     return models
 
 
@@ -54,7 +57,7 @@ def describe_models(estimator: Any, models: Models) -> list[dict[str, Any]]:
         fingerprint = embedder._fingerprint()
         described[source] = {
             "model": source,
-            "revision": embedder.revision,
+            "revision": getattr(embedder, "revision", None),
             "fingerprint": fingerprint,
             "included": fingerprint in models,
         }
@@ -71,7 +74,7 @@ def write_models(archive: ZipFile, models: Models) -> None:
 
 def refuse_remote_code(path: str, estimator: Any) -> None:
     """Raise LoadError if a text embedder of a file would run the code that comes with its model."""
-    if any(embedder.trust_remote_code for embedder in _embedders_in(estimator)):
+    if any(getattr(embedder, REMOTE_CODE, False) for embedder in _embedders_in(estimator)):
         raise LoadError(
             f"{path!r} contains a text embedder with trust_remote_code=True, which runs code of its model. "
             f"load(path, trusted=[{REMOTE_CODE!r}]) allows it."
@@ -79,7 +82,7 @@ def refuse_remote_code(path: str, estimator: Any) -> None:
 
 
 def place_models(path: str, estimator: Any, container: Container, models_dir: str | os.PathLike[str] | None) -> None:
-    """Unpack the models of a file, and let its text embedders read them where they are."""
+    """Unpack the models of a file, and let its embedders read them where they are."""
     folders: dict[str, str] = {}
     for embedder in _embedders_in(estimator):
         source = embedder.model
@@ -140,6 +143,6 @@ def _digest(path: Path) -> str:
 
 
 def _fingerprint_of(digests: dict[str, str]) -> str:
-    """Return the digest that a text embedder gives files with these digests."""
+    """Return the digest that an embedder gives files with these digests."""
     lines = "".join(f"{name}\0{digest}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -12,20 +12,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec._constraints import Interval
 from skgnnrec._fitted_state import new_state
-from skgnnrec.catalog import ItemCatalog
 from skgnnrec.exceptions import PrivacyBudgetError
 from skgnnrec.graph import Statistics
 from skgnnrec.interactions import Vocabulary, check_interactions, column_vocabulary, refuse_log
 from skgnnrec.privacy._gaussian import distance_of, epsilon_of
 from skgnnrec.privacy._noise import IntegerNoise
 from skgnnrec.privacy._sums import Bound, BoundedSums
-from skgnnrec.ranking import Scorer
-from skgnnrec.recommenders import BaseRecommender
+from skgnnrec.recommenders import BaseRecommender, WrappingRecommender
 
 __all__ = ["PrivateRecommender", "exponent_of_sums"]
 
-# What a private recommender has from the recommender.
-KEPT = ("_vocabulary_", "_encoder_", "_item_counts_")
 ROUNDING = 1e-9  # of sums of squared distances, relative
 
 
@@ -40,7 +36,7 @@ def exponent_of_sums(recommender: Any) -> float | None:
     return recommender._exponent_of_sums()
 
 
-class PrivateRecommender(BaseRecommender):
+class PrivateRecommender(WrappingRecommender):
     r"""Fit a recommender with differential privacy: its fitted state tells little about any single user.
 
     The fit of the recommender is a function of three sums over users: the co-occurrences of items, the number of users
@@ -149,19 +145,16 @@ class PrivateRecommender(BaseRecommender):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "recommender": [BaseRecommender],
+        **WrappingRecommender._parameter_constraints,
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "delta": [Interval(Real, 0, 1, closed="neither")],
         "max_items": [Interval(Integral, 1, None, closed="left")],
         "max_norm": [Interval(Real, 0, None, closed="neither")],
         "n_updates": [Interval(Integral, 0, None, closed="left")],
-        "n_recommendations": BaseRecommender._parameter_constraints["n_recommendations"],
         "random_state": ["random_state"],
     }
 
     _has_budget: ClassVar[bool] = True  # who fits again must know
-
-    recommender_: BaseRecommender
 
     def __init__(
         self,
@@ -183,21 +176,6 @@ class PrivateRecommender(BaseRecommender):
         self.n_updates = n_updates
         self.n_recommendations = n_recommendations
         self.random_state = random_state
-
-    @property
-    def catalog(self) -> ItemCatalog | None:  # type: ignore[override]
-        """Return the catalog of the recommender."""
-        return self.recommender.catalog
-
-    @property
-    def item_embedding_(self) -> np.ndarray:
-        """Return the item embeddings of the recommender."""
-        return self.recommender_.item_embedding_
-
-    @property
-    def item_vectors_(self) -> np.ndarray | None:  # type: ignore[override]
-        """Return the item vectors of the recommender."""
-        return self.recommender_.item_vectors_
 
     @property
     def epsilon_spent_(self) -> float:
@@ -309,31 +287,9 @@ class PrivateRecommender(BaseRecommender):
         self._sums_ = sums
         fitted: Any = clone(self.recommender)
         self.recommender_ = fitted._fit_statistics(self._statistics(), vocabulary)
-        self.__dict__.update({name: getattr(fitted, name) for name in KEPT if hasattr(fitted, name)})
-        self._rank_decay_, self._scorer_ = None, fitted._scorer_  # the scorer of the recommender weighs histories
+        self._take_items_of(fitted)
+        self._scorer_ = fitted._scorer_
 
     def _statistics(self) -> Statistics:
         std = self._scales_[0] * float(np.sqrt(self.n_releases_))
         return self._sums_.statistics(self._bound_.user_exponent, std)
-
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
-        """Do nothing: `_learn` fits the recommender."""
-
-    def _scorer(self) -> Scorer:
-        return self._scorer_
-
-    def _vectors_of(self, catalog: ItemCatalog) -> Any:
-        return self.recommender_._vectors_of(catalog)
-
-    def _new_item_scorer(self, vectors: Any) -> Scorer:
-        return self.recommender_._by_recency(self.recommender_._new_item_scorer(vectors))
-
-    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
-        return self.recommender_._content_contributions(self.recommender_._weigh(X), columns)
-
-    def _embed(self, X: sparse.csr_array) -> np.ndarray:
-        return self.recommender_._embed(self.recommender_._weigh(X))
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.recommender_._n_features_out

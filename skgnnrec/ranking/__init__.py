@@ -67,6 +67,7 @@ __all__ = [
     "fitted_recommender",
     "hide_interactions",
     "innermost_estimator",
+    "like",
     "matmul_by_row",
     "multiply",
     "rank_block",

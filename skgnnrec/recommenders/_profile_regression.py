@@ -53,8 +53,9 @@ def _left_out_errors(
 
 def can_take_profiles(recommender: object) -> bool:
     """Return whether profiles can become further columns of a fitted regression: a dense one, without order."""
-    is_ridge = isinstance(recommender, RidgeRecommender) and not recommender.order_weight
-    return is_ridge and recommender.solver_ == "dense"
+    if not isinstance(recommender, RidgeRecommender):
+        return False
+    return recommender.solver_ == "dense" and not recommender.order_weight
 
 
 @np.errstate(under="ignore")

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.ranking import Scorer
+from skgnnrec.recommenders._arguments import refuse_other_estimator
 from skgnnrec.recommenders._base import BaseRecommender
 
 __all__ = ["WrappingRecommender"]
@@ -67,6 +68,7 @@ class WrappingRecommender(BaseRecommender):
         return self.recommender_.item_vectors_
 
     def _validate_params(self) -> None:
+        refuse_other_estimator(self, BaseRecommender)
         super(BaseRecommender, self)._validate_params()
         if not self._reads_users:
             self._refuse_data_of_users(self.recommender)

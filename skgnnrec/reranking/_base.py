@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from copy import copy
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -18,7 +18,7 @@ from skgnnrec._fitted_state import new_state
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.interactions import Vocabulary, check_interactions, column_vocabulary, refuse_log
 from skgnnrec.ranking import Scorer
-from skgnnrec.recommenders import BaseRecommender
+from skgnnrec.recommenders import BaseRecommender, WrappingRecommender
 from skgnnrec.reranking._reranked import Order, Reranked
 
 __all__ = ["COLUMN", "N_CANDIDATES", "STRENGTH", "BaseReranker"]
@@ -26,8 +26,6 @@ __all__ = ["COLUMN", "N_CANDIDATES", "STRENGTH", "BaseReranker"]
 STRENGTH = [Interval(Real, 0, 1, closed="both")]
 N_CANDIDATES = [Interval(Integral, 1, None, closed="left")]
 COLUMN = [str, Interval(Integral, None, None, closed="neither")]
-# What a re-ranker has from the recommender.
-KEPT = ("n_features_in_", "feature_names_in_", "_vocabulary_", "_encoder_", "_item_counts_")
 
 
 def _can(method: str) -> Any:
@@ -42,20 +40,12 @@ def _histories_of(recommender: BaseRecommender) -> sparse.csr_array | None:
     return getattr(recommender, "_histories_", None) if inner is None else _histories_of(inner)
 
 
-class BaseReranker(BaseRecommender):
+class BaseReranker(WrappingRecommender):
     """Base of re-rankers: recommenders that put the candidates of another recommender into another order.
 
     A concrete re-ranker defines the order of candidates (`_order`) and, where it reads the catalog, what it keeps of it
     (`_read_catalog`).
     """
-
-    recommender: BaseRecommender
-    recommender_: BaseRecommender
-
-    _parameter_constraints: ClassVar[dict] = {
-        "recommender": [BaseRecommender],
-        "n_recommendations": BaseRecommender._parameter_constraints["n_recommendations"],
-    }
 
     @abstractmethod
     def _order(self, columns: np.ndarray, catalog: ItemCatalog | None) -> Order:
@@ -67,53 +57,13 @@ class BaseReranker(BaseRecommender):
     def _read_catalog(self, catalog: ItemCatalog | None) -> None:
         """Keep what the order needs of the aligned catalog; nothing here."""
 
-    @property
-    def catalog(self) -> ItemCatalog | None:  # type: ignore[override]
-        """Return the catalog of the recommender."""
-        return self.recommender.catalog
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those of the recommender.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name; ``recommender__<parameter>`` is a parameter of the recommender, and so is ``catalog``.
-
-        Returns
-        -------
-        self : object
-            The re-ranker.
-        """
-        catalog = {"catalog": params.pop("catalog")} if "catalog" in params else {}
-        super().set_params(**params)
-        if catalog:
-            self.recommender.set_params(**catalog)
-        return self
-
-    @property
-    def item_embedding_(self) -> np.ndarray:
-        """Return the item embeddings of the recommender."""
-        return self.recommender_.item_embedding_
-
-    @property
-    def item_vectors_(self) -> np.ndarray | None:  # type: ignore[override]
-        """Return the item vectors of the recommender."""
-        return self.recommender_.item_vectors_
-
-    def _validate_params(self) -> None:
-        super(BaseRecommender, self)._validate_params()
-        self._refuse_data_of_users(self.recommender)
-        self.recommender._validate_params()
-
     def _learn(self, X: Any, previous: Any, **options: Any) -> None:
         refuse_log(X)
         vocabulary = column_vocabulary(X)
         checked = check_interactions(X, estimator=self, reset=True)
         fitted = clone(self.recommender).fit(X)
         self.recommender_ = fitted
-        self.__dict__.update({name: getattr(fitted, name) for name in KEPT if hasattr(fitted, name)})
-        self._rank_decay_ = None  # the scorer of the recommender weighs histories
+        self._take_items_of(fitted)
         self._read_interactions(checked)
         self._read_catalog(self._aligned_catalog(vocabulary, checked.shape[1]))
         self._take_order()
@@ -177,6 +127,19 @@ class BaseReranker(BaseRecommender):
             fresh._take_order()
         return self
 
+    @available_if(_can("forget"))
+    def _become(self, X: sparse.csr_array) -> None:
+        """Replace what was learned by X, as the recommender does; rewards remain."""
+        with new_state(self, keep=True) as fresh:
+            fresh.recommender_ = copy(self.recommender_)
+            if hasattr(fresh.recommender_, "_become"):
+                fresh.recommender_._become(X)
+            else:
+                fresh.recommender_ = clone(self.recommender).fit(X)
+            fresh._item_counts_ = fresh.recommender_._item_counts_
+            fresh._read_interactions(X)
+            fresh._take_order()
+
     def _candidates(self, candidates: Any) -> tuple[Scorer, np.ndarray, Vocabulary | None]:
         if candidates is None:
             return super()._candidates(None)
@@ -189,25 +152,3 @@ class BaseReranker(BaseRecommender):
     ) -> tuple[Scorer, sparse.csr_array]:
         steered, X = self.recommender_._steered(X, scorer.scorer, columns, candidates, query, weight)
         return Reranked(steered, scorer.order), X
-
-    def _fit_interactions(self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any) -> None:
-        """Do nothing: `_learn` fits the recommender."""
-
-    def _scorer(self) -> Scorer:
-        return self._scorer_
-
-    def _vectors_of(self, catalog: ItemCatalog) -> Any:
-        return self.recommender_._vectors_of(catalog)
-
-    def _new_item_scorer(self, vectors: Any) -> Scorer:
-        return self.recommender_._by_recency(self.recommender_._new_item_scorer(vectors))
-
-    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
-        return self.recommender_._content_contributions(self.recommender_._weigh(X), columns)
-
-    def _embed(self, X: sparse.csr_array) -> np.ndarray:
-        return self.recommender_._embed(self.recommender_._weigh(X))
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.recommender_._n_features_out

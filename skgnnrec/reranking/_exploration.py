@@ -105,8 +105,8 @@ class ExploringRecommender(BaseReranker):
 
     Notes
     -----
-    `fit` starts without rewards; `partial_fit` and `forget` keep them. Store the log of rewards to learn it again after
-    a new fit.
+    `fit` starts without rewards; `partial_fit` and `forget` keep them, also those of a `LogRecommender` while the items
+    are the same. Store the log of rewards to learn it again after a new fit.
 
     The vectors of "linucb" have eight dimensions. They are the leading principal components of the item vectors where
     the recommender has them, else the leading singular vectors of X. The vector of a user is the sum of those of the

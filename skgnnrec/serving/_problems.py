@@ -42,7 +42,7 @@ def add_handlers(app: FastAPI) -> None:
             {"pointer": "/".join(["#", *map(str, each["loc"][1:])]), "in": each["loc"][0], "detail": each["msg"]}
             for each in error.errors()[:SHOWN]
         ]
-        return problem(422, "The request is not as the OpenAPI description of the service has it.", errors=found)
+        return problem(422, "The request does not match the description of the route in /openapi.json.", errors=found)
 
     @app.exception_handler(Exception)
     async def of_anything(request: Request, error: Exception) -> JSONResponse:

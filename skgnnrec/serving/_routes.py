@@ -7,7 +7,8 @@ import hmac
 from concurrent.futures import Executor
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
@@ -41,7 +42,7 @@ def add_routes(app: FastAPI, writer: Writer, limits: Limits, token: str | None, 
     metrics = Metrics(writer)
     error = {"description": "An error", "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     errors: dict[int | str, dict[str, Any]] = {"4XX": error, "5XX": error}
-    guarded = APIRouter(dependencies=[Depends(_guard(token))], responses=errors)
+    guarded = APIRouter(dependencies=[Depends(_guard(token)), Depends(_refuse_other_parameters)], responses=errors)
     bodies = schemas(limits, writer.current.users is not None)
     _add_lists(guarded, writer, bodies, threads)
     _add_changes(guarded, writer, bodies)
@@ -63,6 +64,16 @@ def _guard(token: str | None) -> Any:
             raise HTTPException(401, "The token is missing or wrong.", {"WWW-Authenticate": "Bearer"})
 
     return guard
+
+
+async def _refuse_other_parameters(request: Request) -> None:
+    """Refuse parameters of the URL that a route does not have, as bodies refuse other members."""
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    others = [name for name in request.query_params if name not in known]
+    if others:
+        raise RequestValidationError(
+            [{"loc": ("query", name), "msg": "Extra inputs are not permitted"} for name in others]
+        )
 
 
 def _add_lists(router: APIRouter, writer: Writer, bodies: Any, threads: Executor) -> None:

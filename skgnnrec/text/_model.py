@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any
 import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
 from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from skgnnrec._device import ForkSafeLock, torch_settings
+from skgnnrec.encoding import named_errors, quiet_transformers
 from skgnnrec.text._description import Description, describe_model
 from skgnnrec.text._hub import check_hub_answers, check_hub_name, hub_answers, settings_are_unknown, without_telemetry
 from skgnnrec.text._layout import Layout, read_layout
@@ -27,7 +24,7 @@ from skgnnrec.text._packing import prepare_for_cpu
 from skgnnrec.text._probing import find_position_limit, is_causal, measure_embedding_dim, tolerates
 from skgnnrec.text._settings import Settings, load_settings
 
-__all__ = ["TextModel", "load_model", "quiet_transformers"]
+__all__ = ["TextModel", "load_model"]
 
 # One model to embed the catalog and one to compare it with; more would only hold memory.
 _N_KEPT_MODELS = 2
@@ -134,7 +131,7 @@ def _read_model(
 ) -> TextModel:
     find = partial(_find_file, source, revision=revision, local_files_only=local_files_only)
     read = partial(_read_settings, find)
-    with _named_errors(source, "its settings, tokenizer and weights"):
+    with named_errors(source, "its settings, tokenizer and weights"):
         layout = read_layout(read)
         head = read_dense(find, read, layout)
         if layout.is_static:
@@ -175,21 +172,6 @@ def _read_model(
     )
 
 
-@contextmanager
-def _named_errors(source: str, files: str) -> Iterator[None]:
-    """Turn the errors that libraries raise for files that do not fit into a ValueError that names the model."""
-    try:
-        yield
-    except (OSError, ImportError, MemoryError):
-        raise
-    except Exception as error:
-        if isinstance(error, ValueError) and source in str(error):
-            raise
-        raise ValueError(
-            f"model={source!r} cannot be read: {files} must fit each other, got {type(error).__name__}: {error}"
-        ) from error
-
-
 def _check_config(config: Settings) -> str:
     """Raise ValueError for values that no network can have, and return the floating-point type of the weights."""
     config.text("model_type")
@@ -223,27 +205,8 @@ def _read_settings(find: partial[Path], name: str) -> Settings:
         return Settings(repr(name), {}, exists=False)
 
 
-@contextmanager
-def quiet_transformers(local_files_only: bool) -> Iterator[None]:
-    """Silence the bar and the report of every load; downloads keep their bars, gaps in weights are errors."""
-    verbosity = transformers_logging.get_verbosity()
-    hide_bar = local_files_only and transformers_logging.is_progress_bar_enabled()
-    hub_bars_hidden = are_progress_bars_disabled()
-    transformers_logging.set_verbosity_error()
-    if hide_bar:
-        transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if hide_bar:
-            transformers_logging.enable_progress_bar()
-        if hub_bars_hidden:
-            disable_progress_bars()
-
-
 def _read_tokenizer(source: str, **options: Any) -> Any:
-    with _named_errors(source, "the files of its tokenizer, such as tokenizer_config.json,"):
+    with named_errors(source, "the files of its tokenizer, such as tokenizer_config.json,"):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         # Without its files, transformers makes a tokenizer without words, and every text would have the same vector.
         if len(tokenizer) <= len(tokenizer.all_special_tokens):
@@ -253,7 +216,7 @@ def _read_tokenizer(source: str, **options: Any) -> Any:
 
 def _read_network(source: str, dtype: torch.dtype, **options: Any) -> Any:
     # Heads that the file lacks are drawn at random; the user's random numbers must not move with that.
-    with torch.random.fork_rng(devices=[]), _named_errors(source, "config.json and the weights"):
+    with torch.random.fork_rng(devices=[]), named_errors(source, "config.json and the weights"):
         network, report = AutoModel.from_pretrained(
             source,
             dtype=dtype,

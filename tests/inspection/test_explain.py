@@ -171,3 +171,5 @@ def test_wrong_arguments_are_refused(X):
         explain(rec, X, method="shap")
     with pytest.raises(ValueError, match="explanation must be the result of explain, which has the columns"):
         reasons(pd.DataFrame({"user": [1]}))
+    with pytest.raises(TypeError, match=r"names must be .*table\.set_index\('id'\)\['name'\]; got a DataFrame"):
+        reasons(explain(rec, X[:1]), names=pd.DataFrame({"id": [1], "name": ["mug"]}))

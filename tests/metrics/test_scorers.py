@@ -380,6 +380,7 @@ def test_leaking_split_warns(X, pair):
             RankingScorer("ndcg", k=5, segment="lukewarm"),
             "The 'segment' parameter of RankingScorer must be a str among",
         ),
+        (RankingScorer("recall@20"), r"must be a name without k.* Pass RankingScorer\('recall', k=20\)"),
         (RankingScorer("accuracy"), "The 'metric' parameter of RankingScorer must be a str among"),
         (JointScorer([]), r"scorers must hold RankingScorers, such as RankingScorer\('ndcg', k=10\); got none"),
         (JointScorer({"a": "ndcg"}), r"scorers must hold RankingScorers.*got \['str'\]"),

@@ -422,6 +422,7 @@ class Overlapping:
             ValueError,
             r"a list or dict of them; got Joint",
         ),
+        ([RidgeRecommender()], {}, ValueError, r"a mapping from names to recommenders, .* Got a list instead"),
         ({"r": RidgeRecommender()}, {"scoring": []}, ValueError, r"a list or dict of them; got \[\]"),
         (
             {"r": RidgeRecommender()},

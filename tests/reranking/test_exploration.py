@@ -158,6 +158,21 @@ def test_rewards_behind_a_log(ridge, X, names):
     assert rec.recommend([0], 1)[0] != shown[0]
 
 
+def test_updates_of_a_log_keep_the_rewards(ridge, X, names):
+    users, items = X.nonzero()
+    log = pd.DataFrame({"user": users, "item": names[items]}).sample(frac=1, random_state=0)
+    rec = LogRecommender(ExploringRecommender(ridge, exploration=0, random_state=0)).fit(log[:-50])
+    shown = rec.recommend(np.arange(5), 1)[0]
+    rec.recommender_.learn_rewards(rec.interactions_[:5], shown, np.ones((5, 1)))
+    rec.partial_fit(log[-50:])
+    assert rec.recommender_.total_reward_.sum() == 5
+    fitted = LogRecommender(ExploringRecommender(ridge, exploration=0, random_state=0)).fit(log)
+    fitted.recommender_.learn_rewards(fitted.interactions_[:5], shown, np.ones((5, 1)))
+    assert_array_equal(rec.recommend()[0], fitted.recommend()[0])
+    assert rec.forget(users=[0, 1]).recommender_.n_shown_.sum() == 5
+    assert 0 not in rec.user_ids_
+
+
 def test_wrong_rewards_are_refused_and_nothing_is_learned(ridge, X):
     rec = ExploringRecommender(ridge).fit(X)
     for items, rewards, message in [

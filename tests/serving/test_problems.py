@@ -62,6 +62,12 @@ def test_pointers_name_the_member(serve, fitted):
     assert {each["pointer"].split("/")[1:3][-1] for each in problem_of(answer, 422)["errors"]} == {"2"}
 
 
+@pytest.mark.parametrize(("path", "wrong"), [("/items", "q"), ("/items/similar", "k")])
+def test_unknown_parameters_of_the_url_are_refused(serve, fitted, path, wrong):
+    content = problem_of(serve(fitted).get(path, params={"item": "sku 1", "search": "sku"} | {wrong: "5"}), 422)
+    assert f"#/{wrong}" in {each["pointer"] for each in content["errors"]}
+
+
 def test_other_errors_are_problems(serve, fitted):
     client = serve(fitted)
     problem_of(client.get("/nowhere"), 404)

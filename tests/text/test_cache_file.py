@@ -270,7 +270,7 @@ def test_a_damaged_file_is_not_used_any_longer(path, tiny_model):
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(path.stat().st_size - 4096))
-    with pytest.warns(CacheWarning, match=r"The cache .* fails \(.*\) and is not used any longer: texts are embedded"):
+    with pytest.warns(CacheWarning, match=r"The cache .* fails \(.*\) and is not used any longer: vectors are"):
         vectors = embedder.fit_transform(texts)
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
 

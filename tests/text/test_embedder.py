@@ -455,13 +455,13 @@ def interrupt(*args, **options):
 
 
 STEPS = [
-    "_embedder.as_table",
-    "_embedder.read_texts",
-    "_embedder.open_cache",
-    "_model.load_model",
-    "_encode.choose_max_length",
+    "text._embedder.as_table",
+    "text._embedder.read_texts",
+    "encoding._embedder.open_cache",
+    "text._model.load_model",
+    "text._encode.choose_max_length",
 ]
-STEPS_OF_EMBEDDING = ["_embedder.describe_model", "_encode.tokenize", "_encode.embed_tokens"]
+STEPS_OF_EMBEDDING = ["text._embedder.describe_model", "text._encode.tokenize", "text._encode.embed_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ def test_a_refit_that_is_interrupted_changes_nothing(monkeypatch, tiny_model, st
     embedder = TextEmbedder(tiny_model, columns="title", truncate_dim=8, cache=None).fit(FRAME)
     before, vectors = dict(vars(embedder)), embedder.transform(FRAME)
     with monkeypatch.context() as patch:
-        patch.setattr(f"skgnnrec.text.{step}", interrupt)
+        patch.setattr(f"skgnnrec.{step}", interrupt)
         with pytest.raises(KeyboardInterrupt, match="stop"):
             getattr(embedder, method)(FRAME[["title"]])
     assert vars(embedder) == before

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForMaskedLM
 
-from skgnnrec.text._model import quiet_transformers
+from skgnnrec.encoding import quiet_transformers
 from skgnnrec.text.finetuning._encoder import TrainableEncoder
 
 __all__ = ["MaskedLM"]

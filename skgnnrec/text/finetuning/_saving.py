@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from skgnnrec.encoding import file_states
+from skgnnrec.encoding import file_states, quiet_transformers
 from skgnnrec.text._description import write_checksums
-from skgnnrec.text._model import TextModel, quiet_transformers
+from skgnnrec.text._model import TextModel
 from skgnnrec.text.finetuning._learned_weights import LearnedWeights
 
 __all__ = ["save_lora", "save_model"]
