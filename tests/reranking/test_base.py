@@ -287,8 +287,10 @@ def test_columns_are_those_of_the_catalog(kind, ridge, X):
 def test_parameters_of_the_recommender_are_checked(rerank, X):
     with pytest.raises(ValueError, match="'alpha' parameter of RidgeRecommender"):
         rerank(RidgeRecommender(alpha=-1), 0.5).fit(X)
-    with pytest.raises(ValueError, match=r"'recommender' parameter of .* must be an instance of"):
+    with pytest.raises(ValueError, match=r"'recommender' parameter of .* must be a recommender, .* Got a NoneType"):
         rerank(None, 0.5).fit(X)
+    with pytest.raises(ValueError, match=r"A LogRecommender takes the whole log and is the outermost one"):
+        rerank(LogRecommender(RidgeRecommender()), 0.5).fit(X)
 
 
 def test_a_failed_fit_changes_nothing(ridge, X):
