@@ -145,7 +145,7 @@ def plan(of: Problem, on: Cluster) -> str:
         f"${on.price:g} for a core-hour, cores busy for {on.busy:.0%} of the time.",
         "",
         "| stage | where | work | formula | rate of a core | core-hours | GB moved by a node | GB held by a node "
-        "| hours | cost |",
+        "| minutes | cost |",
         "|---" * 10 + "|",
     ]
     total_hours = total_cost = total_core = 0.0
@@ -159,9 +159,9 @@ def plan(of: Problem, on: Cluster) -> str:
         lines.append(
             f"| {stage.name} | {stage.where} | {_number(stage.work)} {stage.rate.name} | {stage.formula} "
             f"| {_number(stage.rate.per_s)}/s, {stage.rate.source} | {core_hours:,.1f} | {stage.moved / 1e9:,.0f} "
-            f"| {stage.held / 1e9:,.0f}{too_much} | {hours:,.2f} | ${cost:,.2f} |"
+            f"| {stage.held / 1e9:,.0f}{too_much} | {60 * hours:,.1f} | ${cost:,.2f} |"
         )
-    lines.append(f"| all | | | | | {total_core:,.1f} | | | {total_hours:,.2f} | ${total_cost:,.2f} |")
+    lines.append(f"| all | | | | | {total_core:,.1f} | | | {60 * total_hours:,.1f} | ${total_cost:,.2f} |")
     return "\n".join([*lines, "", *_serving(of, on, found)])
 
 

@@ -15,7 +15,7 @@ __all__ = ["Statistics", "count_users", "largest_of_rows", "pairs_that_fit"]
 
 FRACTION_BITS = 32  # of weights that are no integers
 PAIR_BYTES = 12  # a position and a value
-PRUNED_BYTES = 6 * PAIR_BYTES  # of a pair that is kept: both orders, their union, and the arrays it is made from
+PRUNED_BYTES = 4 * 8  # of a pair that is kept, in float32: both orders, and their union
 BLOCK_SUMS = 20_000_000  # of a block of rows that are pruned together
 FEWEST_PAIRS = 50  # of an item: with fewer, the graph says little
 
@@ -40,7 +40,7 @@ class Statistics:
         """Return the statistics of a canonical matrix.
 
         With `max_pairs`, C contains the pairs of each item with that many others, those of the largest cosines, in both
-        orders, and the diagonal. Such statistics cannot be added to others.
+        orders, and the diagonal, in float32. Such statistics cannot be added to others.
         """
         lengths = np.diff(X.indptr).astype(np.int64)
         values, weights = X.data.astype(np.float64), np.ones(X.shape[0])
@@ -99,11 +99,15 @@ def pairs_that_fit(X: sparse.csr_array) -> int | None:
 
 
 def largest_of_rows(strength: np.ndarray, indptr: np.ndarray, n: int) -> np.ndarray:
-    """Return which entries of the rows of a CSR array are among the n largest ones of their row."""
+    """Return which entries of the rows of a CSR array are the n largest ones of their row, the first of equal ones."""
     kept = np.ones(len(strength), dtype=bool)
     for row in np.flatnonzero(np.diff(indptr) > n):
-        start, stop = indptr[row], indptr[row + 1]
-        kept[start + np.argpartition(-strength[start:stop], n)[n:]] = False
+        values = strength[indptr[row] : indptr[row + 1]]
+        least = np.partition(values, len(values) - n)[len(values) - n]
+        is_larger = values > least
+        equal = np.flatnonzero(values == least)
+        is_larger[equal[: n - np.count_nonzero(is_larger)]] = True
+        kept[indptr[row] : indptr[row + 1]] = is_larger
     return kept
 
 
@@ -138,9 +142,10 @@ def _cooccurrence(
 
 def _pruned(rows: sparse.csr_array, start: int, diagonal: np.ndarray, n: int) -> sparse.csr_array:
     """Return rows of C, the first of which is row `start`, with the diagonal and the n pairs of largest cosines."""
+    rows.sort_indices()  # equal cosines are kept in the order of the items, not of the users
     strength = rows.data / np.sqrt(diagonal[rows.indices])
     of_each = np.repeat(np.arange(start, start + rows.shape[0]), np.diff(rows.indptr))
     strength[rows.indices == of_each] = np.inf
     kept = largest_of_rows(strength, rows.indptr, n + 1)
     ends = np.append(0, np.cumsum(kept))[rows.indptr]
-    return sparse.csr_array((rows.data[kept], rows.indices[kept], ends), shape=rows.shape)
+    return sparse.csr_array((rows.data[kept].astype(np.float32), rows.indices[kept], ends), shape=rows.shape)

@@ -1,5 +1,6 @@
 """Checks and conversions of input data: matrices, logs, tables, ids and times; splits of matrices."""
 
+from skgnnrec.interactions._big_logs import read_big_log
 from skgnnrec.interactions._hold_out import (
     hide_from_fit,
     hold_out_cold_items,
@@ -33,6 +34,7 @@ from skgnnrec.interactions._order import has_order, places_from_end, weigh_by_ra
 from skgnnrec.interactions._packing import pack, unpack
 from skgnnrec.interactions._pairs import columns_of_pairs
 from skgnnrec.interactions._rows import find_rows
+from skgnnrec.interactions._sources import LogSource, open_log
 from skgnnrec.interactions._sparse import check_indices
 from skgnnrec.interactions._tables import Table, naming, read_table
 from skgnnrec.interactions._times import SPAN, Times, conversion_to_times, read_times
@@ -41,6 +43,7 @@ from skgnnrec.interactions._vocabulary import Vocabulary
 __all__ = [
     "SPAN",
     "Log",
+    "LogSource",
     "Table",
     "Times",
     "Vocabulary",
@@ -69,8 +72,10 @@ __all__ = [
     "labelled_as",
     "matrix_of_pairs",
     "naming",
+    "open_log",
     "pack",
     "places_from_end",
+    "read_big_log",
     "read_log",
     "read_table",
     "read_times",

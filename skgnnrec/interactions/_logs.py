@@ -14,10 +14,20 @@ from skgnnrec.interactions._tables import Table
 from skgnnrec.interactions._times import Times
 from skgnnrec.interactions._vocabulary import Vocabulary
 
-__all__ = ["Log", "concatenate_logs", "hide_share", "matrix_of_pairs", "read_log", "warn_of_types", "weigh"]
+__all__ = [
+    "Log",
+    "concatenate_logs",
+    "hide_share",
+    "matrix_of_pairs",
+    "read_log",
+    "read_weights",
+    "warn_of_types",
+    "weigh",
+]
 
 # A weight that decayed to zero would mean "not seen".
 SMALLEST_WEIGHT = float(np.finfo(np.float32).tiny)
+BLOCK_ROWS, N_BLOCKS = 1 << 18, 64  # of long logs, which are weighed in blocks of users
 
 
 class Log(NamedTuple):
@@ -77,6 +87,29 @@ def matrix_of_pairs(pairs: np.ndarray, values: np.ndarray, shape: tuple[int, int
 
 def weigh(log: Log, shape: tuple[int, int], rank_decay: float, half_life: Any) -> sparse.csr_array:
     """Return the matrix of weights times recency; of repeated pairs of a user and an item the largest counts."""
+    n_rows = len(log.users)
+    block = max(BLOCK_ROWS, n_rows // N_BLOCKS)
+    if n_rows <= block:
+        return _weigh_users(log, shape, rank_decay, half_life)
+    ends = np.cumsum(np.bincount(log.users, minlength=shape[0]))
+    index = sparse.get_index_dtype(maxval=max(n_rows, shape[1]))
+    values, columns = np.empty(n_rows, dtype=np.float32), np.empty(n_rows, dtype=index)
+    counts = np.zeros(shape[0] + 1, dtype=index)
+    start = n_filled = 0
+    while start < shape[0]:  # the work needs several times the memory of the matrix: it is done for some of the users
+        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + block, side="right")), start + 1)
+        part = log.take(_rows_of_users(log.users, start, stop))
+        part = part._replace(users=part.users.astype(np.int64) - start)
+        X = _weigh_users(part, (stop - start, shape[1]), rank_decay, half_life)
+        filled = slice(n_filled, n_filled + X.nnz)
+        values[filled], columns[filled], counts[start + 1 : stop + 1] = X.data, X.indices, np.diff(X.indptr)
+        start, n_filled = stop, filled.stop
+    for array in (values, columns):
+        array.resize(n_filled, refcheck=False)  # in place; a slice would keep the memory of repeated pairs
+    return sparse.csr_array((values, columns, np.cumsum(counts, dtype=index)), shape=shape)
+
+
+def _weigh_users(log: Log, shape: tuple[int, int], rank_decay: float, half_life: Any) -> sparse.csr_array:
     # Sums of repeated purchases rank worse than the largest on the logs of a shop, with and without decay.
     values = log.weights
     with np.errstate(under="ignore", over="ignore"):  # of years in half-lives of days nothing is left
@@ -86,10 +119,21 @@ def weigh(log: Log, shape: tuple[int, int], rank_decay: float, half_life: Any) -
             span = log.times.span("half_life", half_life)
             assert span is not None  # given, and not None
             values = values * 0.5 ** (_ages(log.users, log.times.values) / float(span))
-    pairs, place = np.unique(log.users * shape[1] + log.items, return_inverse=True)
-    largest = np.full(len(pairs), SMALLEST_WEIGHT)
-    np.maximum.at(largest, place, values)
-    return matrix_of_pairs(pairs, largest, shape)
+    keys = log.users.astype(np.int64) * shape[1] + log.items
+    order = np.argsort(keys)
+    keys = keys[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    largest = np.maximum.reduceat(values[order], starts) if len(starts) else np.zeros(0)
+    return matrix_of_pairs(keys[starts], np.maximum(largest, SMALLEST_WEIGHT), shape)
+
+
+def _rows_of_users(users: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return the rows of users from `start` to `stop`, without an array of marks for all rows."""
+    found = []
+    for first in range(0, len(users), BLOCK_ROWS):
+        part = users[first : first + BLOCK_ROWS]
+        found.append(first + np.flatnonzero((part >= start) & (part < stop)))
+    return np.concatenate(found)
 
 
 def hide_share(log: Log, shape: tuple[int, int], share: float, seed: int) -> np.ndarray:

@@ -36,7 +36,7 @@ class Table:
     def ids(self, column: Hashable, role: str) -> NDArray[Any]:
         """Return a column of ids."""
         try:
-            return as_ids(self._select(column, role), self.describe(column, role))
+            return as_ids(self.select(column, role), self.describe(column, role))
         except UnhashableIdError as error:  # scikit-learn's estimators raise TypeError for what is no number or string
             raise TypeError(
                 f"A {role} given as argument must be a string, a number or another value that can be hashed: {error}"
@@ -44,7 +44,7 @@ class Table:
 
     def values(self, column: Hashable, role: str) -> NDArray[Any]:
         """Return a column of numbers or times as a NumPy array without missing values; times in UTC."""
-        return _read_values(self._select(column, role), self.describe(column, role))
+        return _read_values(self.select(column, role), self.describe(column, role))
 
     def times(self, column: Hashable, role: str = "timestamp") -> Times:
         """Return a column of times."""
@@ -57,7 +57,7 @@ class Table:
         """Return what error messages call a column."""
         return f"The column {role}={column!r} of {self.input_name}"
 
-    def _select(self, column: Hashable, role: str) -> Any:
+    def select(self, column: Hashable, role: str) -> Any:
         """Return a column by label or, where it is an integer, by position."""
         if isinstance(column, str):
             places = [place for place, label in enumerate(self.labels) if label == column]

@@ -192,6 +192,7 @@ class LogUpdates(BaseEstimator):
         refuse_empty(log, self.weight)
         self._take_positions(users, items, log, catalog)
         if log.times is None:  # the largest weight of a pair is all that later updates need
+            del log, self._log_  # which have the memory of the matrix
             X = self.interactions_
             rows = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
             self._log_ = Log(rows, X.indices, X.data, None)

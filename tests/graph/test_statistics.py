@@ -10,7 +10,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from skgnnrec.exceptions import MemoryLimitError
-from skgnnrec.graph import Statistics, count_users
+from skgnnrec.graph import Statistics, count_users, pairs_that_fit
+from skgnnrec.graph._statistics import PRUNED_BYTES
 
 N_ITEMS = 6
 histories = hnp.arrays(np.float32, st.tuples(st.integers(0, 12), st.just(N_ITEMS)), elements=st.sampled_from([0, 0, 1]))
@@ -152,3 +153,38 @@ def test_cooccurrence_too_large_for_memory_is_refused():
     match = "The co-occurrence graph of 3000000 items needs .* GiB of memory.*Leave out the longest histories"
     with pytest.raises(MemoryLimitError, match=match):
         Statistics.accumulate(X)
+
+
+def test_pairs_of_the_largest_cosines_are_kept():
+    dense = random_histories()
+    C = accumulate(dense).cooccurrence.toarray()
+    found = Statistics.accumulate(sparse.csr_array(dense), max_pairs=5).cooccurrence.toarray()
+    cosines = C / np.sqrt(np.outer(C.diagonal(), C.diagonal()))
+    np.fill_diagonal(cosines, np.inf)
+    least = np.sort(cosines, axis=1)[:, -6]
+    is_largest, is_larger = cosines >= least[:, None] - 1e-12, cosines > least[:, None] + 1e-12
+    assert_array_equal(found, np.where(found > 0, C, 0))
+    assert_array_equal(found, found.T)
+    assert ((found > 0) >= (is_larger | is_larger.T)).all()
+    assert ((found > 0) <= (is_largest | is_largest.T)).all()
+
+
+def test_all_pairs_are_kept_where_there_are_fewer():
+    X = sparse.csr_array(random_histories())
+    found = Statistics.accumulate(X, 0.5, 50).cooccurrence
+    assert_array_equal(found.toarray(), Statistics.accumulate(X, 0.5).cooccurrence.toarray().astype(np.float32))
+
+
+def test_the_pairs_that_are_kept_do_not_depend_on_threads_blocks_or_the_order_of_users(monkeypatch):
+    X = sparse.csr_array(random_histories())
+    expected = Statistics.accumulate(X, max_pairs=5).cooccurrence.toarray()
+    monkeypatch.setattr("skgnnrec.graph._statistics.BLOCK_SUMS", 100)
+    with threadpool_limits(1):
+        assert_array_equal(Statistics.accumulate(X[::-1], max_pairs=5).cooccurrence.toarray(), expected)
+
+
+def test_memory_decides_how_many_pairs_are_kept(monkeypatch):
+    X = sparse.csr_array(random_histories(n_users=500, n_items=400))
+    assert pairs_that_fit(X) is None
+    monkeypatch.setattr("skgnnrec.graph._statistics.available_memory", lambda: 12 * 400 * 399)
+    assert pairs_that_fit(X) == 12 * 399 // (2 * PRUNED_BYTES)

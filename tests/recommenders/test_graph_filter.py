@@ -7,6 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import spearmanr
 
 from skgnnrec import GraphFilterRecommender, ItemCatalog
+from skgnnrec.datasets import make_interactions
+from skgnnrec.model_selection import split_interactions
 
 SETTINGS = {
     "alpha": 0.2,
@@ -236,3 +238,15 @@ def test_weights_of_a_numpy_grid_are_those_of_python(X):
     plain, from_grid = (GraphFilterRecommender(low_pass_weight=weight).fit(X) for weight in (0.3, np.float64(0.3)))
     assert_array_equal(from_grid.item_embedding_, plain.item_embedding_)
     assert from_grid.item_embedding_.dtype == np.float32
+
+
+def test_fewer_pairs_are_kept_where_memory_does_not_suffice_for_all(monkeypatch):
+    data = make_interactions(1000, 400, n_interactions=15_000, n_topics=10, random_state=0)
+    train, test = split_interactions(data.interactions, hold_out="random", test_size=0.3, random_state=0)
+    rec = GraphFilterRecommender(n_components=32, popularity_weight=20)
+    everything = rec.fit(train).score(train, test)
+    n_entries = rec.graph_.nnz
+    monkeypatch.setattr("skgnnrec.graph._statistics.available_memory", lambda: 12 * 400 * 399)
+    pruned = rec.fit(train)
+    assert pruned.graph_.nnz < 0.5 * n_entries
+    assert pruned.score(train, test) > 0.97 * everything > 0.1
