@@ -107,7 +107,7 @@ def explain(
     Notes
     -----
     The parts of interactions and content are not told apart in `GNNRecommender`, nor in a `RidgeRecommender` with
-    ``order_weight > 0``. Their contributions have the kind "interactions".
+    ``order_weight > 0`` or the sparse solver. Their contributions have the kind "interactions".
 
     The terms of a `GNNRecommender` keep the length of the user embedding, and the attention, of the whole history.
     Integrated gradients also count how each item changes them. With the weights x of the history, the mean history

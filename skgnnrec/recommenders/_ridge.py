@@ -12,7 +12,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_memory as check_cache
 
 from skgnnrec._constraints import Interval
-from skgnnrec._memory import SMALL, available_memory, check_memory
+from skgnnrec._memory import check_memory
 from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import Statistics, inverse_power, leading_eigenvectors, popularity_scale, rescale
 from skgnnrec.interactions import binarize, has_order
@@ -31,7 +31,9 @@ from skgnnrec.recommenders._popularity_weight import enough_users, weight_for_us
 from skgnnrec.recommenders._regression import Regression, mean_length, next_item_weights, regress, regress_on
 from skgnnrec.recommenders._ridge_popularity import POPULARITY_WEIGHTS, popularity_weight, shares_of_users
 from skgnnrec.recommenders._sparse_inverse import (
+    DENSE_BYTES,
     SparseRegression,
+    chosen_solver,
     mean_column_length,
     regress_sparsely,
     regress_sparsely_on,
@@ -44,8 +46,6 @@ __all__ = ["RidgeRecommender"]
 ORDER_ALPHA, ORDER_CONTENT = 3.0, 0.3
 # Of the users that may change before λ and w², which are relative to the interactions, are computed anew.
 UPDATED_SHARE = 0.02
-DENSE_BYTES = 12  # of a fit, for each pair of items: the matrix, the sparse sums, the blocks of the inversion
-DENSE_ITEMS = 30_000  # with more, a dense inverse takes many minutes
 
 
 class RidgeRecommender(ClosedForm):
@@ -84,7 +84,7 @@ class RidgeRecommender(ClosedForm):
     fit keeps 4 · n_items² bytes and needs up to three times as many while it runs; it raises an error where the machine
     has less. 12,000 items take 0.6 GB and, on two cores, about 15 s; 30,000 items would take 3.6 GB.
 
-    The sparse solver is for larger catalogs, up to about a million items. It solves for each column of
+    The sparse solver is for larger catalogs. It solves for each column of
     :math:`(X^T D_u^{-a} X + \lambda I)^{-1}` on the `n_predictors` items with the largest cosines of co-occurrence
     alone. This is a sparse approximate inverse [4]_, which SANSA [5]_ introduced into recommendation. The linear kernel
     of item vectors takes the place of k(f, g). Its part of the inverse is of low rank, and follows from Woodbury's
@@ -122,7 +122,7 @@ class RidgeRecommender(ClosedForm):
         How the weights are computed: by the inverse of the Gram matrix, or by a sparse approximate inverse. "auto" is
         "dense" for up to 30,000 items, if memory suffices, and with `order_weight` > 0, which the sparse solver does
         not support.
-    n_predictors : int, default=100
+    n_predictors : int, default=64
         The number of items from which the sparse solver predicts each item, apart from the part of the item vectors.
         More items are closer to the dense solution; time grows with the square of their number.
     rank_decay : float, default=None
@@ -234,7 +234,7 @@ class RidgeRecommender(ClosedForm):
         popularity_weight: float | str = "auto",
         order_weight: float = 0.0,
         solver: str = "auto",
-        n_predictors: int = 100,
+        n_predictors: int = 64,
         rank_decay: float | None = None,
         binary: bool = True,
         embedding_dim: int = 64,
@@ -282,7 +282,7 @@ class RidgeRecommender(ClosedForm):
         statistics: Statistics | None = None,
     ) -> None:
         n_items = X.shape[1]
-        self.solver_ = self._chosen_solver(n_items)
+        self.solver_ = chosen_solver(self.solver, self.order_weight, n_items)
         self._enough_ = enough_users(X.shape[0] if statistics is None else statistics.n_users)
         kernel = {"content_weight": float(self.content_weight), "alpha": float(self.alpha)}
         exponents = {name: float(getattr(self, name)) for name in ("user_exponent", "item_exponent")}
@@ -314,15 +314,6 @@ class RidgeRecommender(ClosedForm):
         self._set_weights(found, following, overwrite=self._regression_ is None)
         if vectors is None:
             self._embed_items(histories, None)
-
-    def _chosen_solver(self, n_items: int) -> str:
-        if self.solver == "sparse" and self.order_weight > 0:
-            raise ValueError(f'order_weight must be 0 with solver="sparse"; got {self.order_weight}.')
-        if self.solver != "auto":
-            return self.solver
-        available = available_memory()
-        fits = available is None or DENSE_BYTES * n_items**2 <= max(available, SMALL)
-        return "dense" if self.order_weight > 0 or (fits and n_items <= DENSE_ITEMS) else "sparse"
 
     def _embed_items(self, histories: sparse.csr_array, statistics: Statistics | None) -> None:
         """Set the embeddings where there are no item vectors: the spectrum of the interactions."""

@@ -151,7 +151,7 @@ def test_catalogs_beyond_the_memory_are_refused(monkeypatch, dense):
     monkeypatch.setattr("skgnnrec._memory.available_memory", lambda: 7000)
     monkeypatch.setattr("skgnnrec._memory.SMALL", 0)
     with pytest.raises(MemoryLimitError, match=r"RidgeRecommender with 25 items needs .* GraphFilterRecommender"):
-        RidgeRecommender().fit(dense)
+        RidgeRecommender(solver="dense").fit(dense)
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r", "r+", "c"])

@@ -174,7 +174,7 @@ def test_results_do_not_depend_on_threads_batches_or_the_order_of_users(X, vecto
     assert_close(permuted.decision_function(X), expected.decision_function(X))
 
 
-@pytest.mark.parametrize("shape", [(3, 1), (1, 5), (4, 6)])
+@pytest.mark.parametrize("shape", [(3, 1), (3, 2), (1, 5), (4, 6)])
 def test_degenerate_data(shape):
     assert np.isfinite(sparse_ridge().fit(np.ones(shape)).decision_function(np.ones(shape))).all()
     empty = sparse_ridge(catalog=ItemCatalog(np.ones((shape[1], 2)))).fit(np.zeros(shape))
