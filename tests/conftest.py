@@ -23,7 +23,6 @@ from skgnnrec import (
     ItemCatalog,
     PopularityRecommender,
     RidgeRecommender,
-    SequenceRecommender,
 )
 from skgnnrec.datasets import make_interactions
 
@@ -38,7 +37,6 @@ RECOMMENDERS = [
     GraphFilterRecommender(),
     GNNRecommender(embedding_dim=16, max_iter=8, early_stopping=False, device="cpu"),
     GNNRecommender(embedding_dim=8, conv="attention", loss="bpr", max_iter=3, early_stopping=True, device="cpu"),
-    SequenceRecommender(embedding_dim=8, max_iter=6, learning_rate_init=0.02, early_stopping=False, device="cpu"),
 ]
 # Those that are linear in the history, and in which nothing is drawn by an item's or a user's position.
 CLOSED_FORMS = [PopularityRecommender(), RidgeRecommender(), GraphFilterRecommender()]

@@ -510,6 +510,7 @@ def test_every_public_callable_is_tried():
         "InteractionFineTuner",
         "MaskedLMFineTuner",
         "ImageEmbedder",
+        "rerun_benchmark",
         "TextEmbedder",
         "load",  # tests/persistence has files with wrong bytes
         "save",
@@ -523,6 +524,7 @@ def test_every_public_callable_is_tried():
     other_names = {
         "ContentRecommender": "content fit",
         "GNNRecommender": "gnn fit",
+        "SequenceRecommender": "sequence fit",
         "GraphFilterRecommender": "filter fit",
         "GraphFilterRecommenderCV": "filter cv fit",
         "RidgeRecommenderCV": "ridge cv fit",

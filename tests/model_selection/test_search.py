@@ -193,13 +193,13 @@ def test_a_search_with_a_cache_solves_the_ridge_once_per_alpha(catalog, encoder,
     model = RidgeRecommender(catalog=catalog, item_encoder=encoder, memory=str(tmp_path))
     grid = {"alpha": [1.0, 10.0, 100.0], "n_recommendations": [5, 10, 20]}
     GridSearchCV(model, grid, cv=SameUsers(), refit=False).fit(*pair)
-    assert computed(tmp_path) == {"_fit_encode": 1, "regress": 3}
+    assert computed(tmp_path) == {"_fit_encode": 1, "regress": 3, "popularity_weight": 3}
 
 
 def test_a_search_with_a_cache_solves_and_decomposes_the_ridge_once(pair, tmp_path):
     grid = {"n_recommendations": [5, 10, 20]}
     GridSearchCV(RidgeRecommender(memory=str(tmp_path)), grid, cv=SameUsers(), refit=False).fit(*pair)
-    assert computed(tmp_path) == {"regress": 1, "randomized_svd": 1}
+    assert computed(tmp_path) == {"regress": 1, "popularity_weight": 1, "randomized_svd": 1}
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
