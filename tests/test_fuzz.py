@@ -306,6 +306,12 @@ def calls_of_model_selection():
         lambda X, y: compare({"a": RidgeRecommender()}, X, y, n_resamples=20),
         [matrices(n_rows=N_ROWS), matrices(n_rows=N_ROWS)],
     )
+    options = {"protocols": "new_users", "n_repeats": 1, "n_resamples": 20}
+    yield (
+        "benchmark",
+        lambda X: model_selection.benchmark({"a": PopularityRecommender()}, {"b": X}, **options),
+        [matrices(n_rows=N_ROWS)],
+    )
     values = st.dictionaries(st.sampled_from("abc"), numbers, min_size=2, max_size=3)
     yield "paired_bootstrap", lambda v: model_selection.paired_bootstrap(v, n_resamples=20), [often(values, logs)]
 
@@ -361,6 +367,7 @@ def calls_of_explanations():
     yield "explain", lambda X, items: inspection.explain(fitted("ridge"), X, items), [matrices(), lists]
     yield "explain content", lambda X: inspection.explain(fitted("content"), X), [matrices()]
     yield "reasons", inspection.reasons, [logs]
+    yield "recommendation_table", inspection.recommendation_table, [lists, lists]
     attending = GNNRecommender(embedding_dim=4, max_iter=1, conv="attention", device="cpu").fit(X)
     yield "attention_weights", lambda X: inspection.attention_weights(attending, X), [matrices()]
     item = st.integers(0, N_ITEMS - 1) | any_id
@@ -510,6 +517,8 @@ def test_every_public_callable_is_tried():
         "InteractionFineTuner",
         "MaskedLMFineTuner",
         "ImageEmbedder",
+        "BenchmarkData",
+        "BenchmarkResult",
         "rerun_benchmark",
         "TextEmbedder",
         "load",  # tests/persistence has files with wrong bytes
