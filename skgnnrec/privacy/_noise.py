@@ -12,12 +12,10 @@ __all__ = ["IntegerNoise"]
 
 
 class IntegerNoise:
-    """A source of rounded Gaussian noise, from the secure generator of the system unless a seed is given.
+    """A source of rounded Gaussian noise, from the secure generator of the system unless a seed is given."""
 
-    A sum of integers with this noise is the rounded sum with Gaussian noise. Rounding does not depend on the sum, so
-    that the last digits of a float tell nothing about it (I. Mironov, "On significance of the least significant bits
-    for differential privacy", CCS 2012).
-    """
+    # Rounding does not depend on the sum: the last digits of a float would tell about it (I. Mironov, "On significance
+    # of the least significant bits for differential privacy", CCS 2012).
 
     def __init__(self, random_state: Any) -> None:
         self._random = None if random_state is None else check_random_state(random_state)

@@ -146,14 +146,12 @@ class BoundedSums:
 
 @np.errstate(under="ignore")
 def denoised(C: np.ndarray, item_counts: np.ndarray, std: float) -> np.ndarray:
-    r"""Return co-occurrences without the spectrum of their noise, positive semidefinite.
-
-    The eigenvalues of a symmetric matrix of noise are within 2 σ √n. One beyond it, λ, belongs to the sums, and
-    :math:`\sqrt{\lambda^2 - 4 n \sigma^2}` has the smallest error for large n (R. R. Nadakuditi, "OptShrink", IEEE
-    Transactions on Information Theory 2014). The matrix is the difference from the co-occurrences of independent items:
-    where the noise hides all others, these remain. Rare items add as much noise as others: the matrix is that of the n
-    items with most users, and n is doubled as long as the eigenvalues beyond the noise have a larger sum of squares.
-    """
+    """Return co-occurrences without the spectrum of their noise, positive semidefinite."""
+    # The eigenvalues of a symmetric matrix of noise are within 2 σ √n. One beyond it, λ, belongs to the sums, and
+    # √(λ² - 4 n σ²) has the smallest error for large n (R. R. Nadakuditi, "OptShrink", IEEE Transactions on Information
+    # Theory 2014). The matrix is the difference from the co-occurrences of independent items: where the noise hides all
+    # others, these remain. Rare items add as much noise as others: the matrix is that of the n items with most users,
+    # and n is doubled as long as the eigenvalues beyond the noise have a larger sum of squares.
     expected = _of_independent_items(C, item_counts)
     difference, order = C - expected, np.argsort(-item_counts, kind="stable")
     sizes = [len(C)]

@@ -60,12 +60,10 @@ def can_take_profiles(recommender: object) -> bool:
 
 @np.errstate(under="ignore")
 def take_profiles(ridge: RidgeRecommender, X: sparse.csr_array, profiles: np.ndarray, weight: float) -> np.ndarray:
-    r"""Turn a fitted regression on items into one on items and profiles; return the weights of the profiles.
-
-    With the scaled histories H and the profiles U, the Gram matrix of both is [[G, C], [Cᵀ, D]] with C = HᵀU and
-    D = UᵀU + λI. Its inverse follows from P = G^{-1}: with Q = P C, S = D - Cᵀ Q and R = S^{-1} Qᵀ, its blocks are
-    P + Q R and -R. The weights of item j are the columns of these blocks over -p_j, with p the diagonal of P + Q R.
-    """
+    """Turn a fitted regression on items into one on items and profiles; return the weights of the profiles."""
+    # With the scaled histories H and the profiles U, the Gram matrix of both is [[G, C], [Cᵀ, D]] with C = HᵀU and
+    # D = UᵀU + λI. Its inverse follows from P = G^{-1}: with Q = P C, S = D - Cᵀ Q and R = S^{-1} Qᵀ, its blocks are
+    # P + Q R and -R. The weights of item j are the columns of these blocks over -p_j, with p the diagonal of P + Q R.
     counts, scale, diagonal = ridge._item_counts_, ridge._item_scale_.astype(np.float64), ridge._diagonal_
     popularity = popularity_scale(counts, ridge.popularity_exponent)
     users = inverse_power(np.diff(X.indptr), ridge.user_exponent / 2)  # 0 for users without history

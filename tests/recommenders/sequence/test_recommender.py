@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
+from sklearn.utils.estimator_checks import check_estimator
 
 from skgnnrec import (
     ItemCatalog,
@@ -33,6 +34,14 @@ def sequences(*histories, n_items=10):
     for row, history in zip(X, histories, strict=True):
         row[list(history)] = np.arange(1, len(history) + 1)
     return sparse.csr_array(X)
+
+
+@pytest.mark.filterwarnings("ignore:X has no order:UserWarning", "ignore:y is not used in fit:UserWarning")
+def test_the_battery_of_scikit_learn():
+    tiny = {"embedding_dim": 4, "max_iter": 1, "early_stopping": False, "device": "cpu"}
+    results = check_estimator(SequenceRecommender(**tiny, n_recommendations=1), on_fail=None)
+    assert {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"} == {}
+    assert len(results) >= 47
 
 
 # Known answers --------------------------------------------------------------------------------------------------------
