@@ -5,6 +5,10 @@ import os
 
 # Read when scipy is imported: without it, scikit-learn skips its array API checks.
 os.environ["SCIPY_ARRAY_API"] = "1"
+# Each process of pytest-xdist has a core. Threads of several processes on one core wait for each other: networks of a few
+# numbers trained 20 times longer. Read when torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reaches for a model hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
