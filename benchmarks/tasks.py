@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from skgnnrec.datasets import load_movietweetings, load_online_retail
+from skgnnrec.metrics import ranking_metrics
 from skgnnrec.model_selection import split_interactions
 
 DATA = Path(os.environ.get("SKGNNREC_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -28,6 +29,11 @@ class Task:
     recent: sparse.csr_array | None  # the same entries weighted by recency, for the recommendation
     held_out: sparse.csr_array  # (n_users, n_items)
     texts: list[str] | None  # of the items
+
+    @property
+    def histories(self) -> sparse.csr_array:
+        """The histories, weighted by recency where there are times."""
+        return self.history if self.recent is None else self.recent
 
 
 def gowalla(part: str) -> Task:
@@ -84,40 +90,33 @@ def movietweetings(part: str, decay: float = 0.75) -> Task:
 
 
 RANK = {"gowalla": 20, "lastfm": 20, "lastfm_quarter": 20, "movietweetings_quarter": 20}  # of lists; elsewhere 10
-TITLES = {
-    "gowalla": "Gowalla, the LightGCN split (29,858 users, 40,981 places)",
-    "beauty": "Amazon Beauty, last item of each user (22,363 users, 12,101 items)",
-    "toys": "Amazon Toys, last item of each user (19,412 users, 11,924 items)",
-    "online_retail": "Online Retail, last fifth in time (UCI 352)",
-    "movietweetings": "MovieTweetings, last fifth in time",
-    "lastfm": "LastFM, a random fifth of each user",
-    "lastfm_quarter": "LastFM with one pair in four, a random fifth of each user",
-    "movietweetings_quarter": "MovieTweetings with one pair in four, a random fifth of each user",
-}
 TASKS = {
-    "gowalla": gowalla,
-    "beauty": beauty,
-    "toys": toys,
-    "online_retail": online_retail,
-    "movietweetings": movietweetings,
-    "lastfm": lastfm,
-    "lastfm_quarter": lastfm_quarter,
-    "movietweetings_quarter": movietweetings_quarter,
+    task.__name__: task
+    for task in (gowalla, beauty, toys, online_retail, movietweetings, lastfm, lastfm_quarter, movietweetings_quarter)
 }
+
+
+def nonempty(X: sparse.csr_array) -> np.ndarray:
+    """Return the rows with entries."""
+    return np.flatnonzero(np.diff(X.indptr))
+
+
+def accuracy(held_out: sparse.csr_array, lists: np.ndarray, k: int = 10, prefix: str = "") -> dict[str, float]:
+    """Return recall and NDCG of lists."""
+    found = ranking_metrics(held_out, lists, k=k)
+    return {f"{prefix}{name}@{k}": round(found[name], 4) for name in ("recall", "ndcg")}
 
 
 def cold_split(task: Task) -> tuple:
     """Return histories without a fifth of the items, the held-out interactions, these items, and the users to rank."""
     history, held_out = split_interactions(task.history, hold_out="cold_items", test_size=0.2, random_state=0)
     cold = np.flatnonzero(np.bincount(held_out.indices, minlength=held_out.shape[1]))
-    users = np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(held_out.indptr) > 0))
-    return history, held_out, cold, users
+    return history, held_out, cold, np.intersect1d(nonempty(history), nonempty(held_out))
 
 
 def sample_users(task: Task, n_users: int) -> np.ndarray:
     """Return a random sample of the users with held-out interactions."""
-    users = np.flatnonzero(np.diff(task.held_out.indptr) > 0)
-    return np.sort(np.random.default_rng(0).permutation(users)[:n_users])
+    return np.sort(np.random.default_rng(0).permutation(nonempty(task.held_out))[:n_users])
 
 
 def _last_item(folder: str, part: str, decay: float) -> Task:
@@ -178,7 +177,7 @@ def _future(data: dict, texts: list[str], part: str, decay: float) -> Task:
     history = _matrix(np.ones(past.sum()), rows[past], columns[past], shape)
     recent = _matrix(decay**ages, rows[past], columns[past], shape)
     held_out = _matrix(np.ones(new.sum()), rows[new], columns[new], shape)
-    active = np.diff(history.indptr) > 0
+    active = nonempty(history)
     return Task(history[active], recent[active], held_out[active], texts)
 
 

@@ -1,7 +1,7 @@
 """A shop on a cluster
 ===================
 
-Divide a log by users, fit, embed titles, search and recommend to all users on a cluster of Ray.
+Divide a log by users, embed titles, search, fit, train and recommend to all users on a cluster of Ray.
 
 ::
 
@@ -25,7 +25,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skgnnrec import ItemCatalog, RidgeRecommender, distributed
+from skgnnrec import GNNRecommender, ItemCatalog, RidgeRecommender, distributed
 from skgnnrec.datasets import make_interactions
 
 folder = Path(sys.argv[1] if len(sys.argv) == 2 else tempfile.mkdtemp())
@@ -66,6 +66,13 @@ print("chosen:", search.best_params_)
 # The recommender is fitted to sums over the shards, which are integers: the result is that of a fit on one machine.
 recommender = RidgeRecommender(**search.best_params_, popularity_weight=0, catalog=catalog)
 recommender = distributed.fit(recommender, shards, **columns)
+
+# %%
+# A graph neural network is trained by two processes, each with the users of four shards. If one of them is lost, both
+# continue after the last epoch that is on the disk.
+network = GNNRecommender(16, max_iter=3, catalog=catalog, checkpoint_dir=folder / "checkpoints")
+network = distributed.fit(network, shards, n_workers=2, **columns)
+print("loss in each epoch:", np.round(network.loss_curve_, 2))
 
 # %%
 # Each shard results in one file of recommendations, with a row for each user.

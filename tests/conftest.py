@@ -5,8 +5,8 @@ import os
 
 # Read when scipy is imported: without it, scikit-learn skips its array API checks.
 os.environ["SCIPY_ARRAY_API"] = "1"
-# Each process of pytest-xdist has a core. Threads of several processes on one core wait for each other: networks of a few
-# numbers trained 20 times longer. Read when torch is imported.
+# Each process of pytest-xdist has a core. Threads of several processes on one core wait for each other: small networks
+# trained 20 times longer. Read when torch is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reaches for a model hub.
@@ -27,6 +27,7 @@ from skgnnrec import (
     ItemCatalog,
     PopularityRecommender,
     RidgeRecommender,
+    SequenceRecommender,
 )
 from skgnnrec.datasets import make_interactions
 
@@ -41,6 +42,7 @@ RECOMMENDERS = [
     GraphFilterRecommender(),
     GNNRecommender(embedding_dim=16, max_iter=8, early_stopping=False, device="cpu"),
     GNNRecommender(embedding_dim=8, conv="attention", loss="bpr", max_iter=3, early_stopping=True, device="cpu"),
+    SequenceRecommender(embedding_dim=8, max_iter=3, early_stopping=False, device="cpu"),
 ]
 # Those that are linear in the history, and in which nothing is drawn by an item's or a user's position.
 CLOSED_FORMS = [PopularityRecommender(), RidgeRecommender(), GraphFilterRecommender()]

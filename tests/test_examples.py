@@ -225,7 +225,33 @@ CLAIMS = {
     "own_metric": lambda v: v["best"]["revenue@10"] < v["best"]["ndcg@10"],
     "tuning": lambda v: v["search"].best_params_["content_weight"] == v["tuned"].best_params_["content_weight"] < 3,
     "saving": lambda v: v["accuracy"][3] > 0.99 * v["accuracy"][0] and v["megabytes"][3] < 0.1 * v["megabytes"][0],
+    "large_catalog": lambda v: v["found"][3] > v["dense"] > v["found"][0] and v["memory"][-1] < 25 * v["memory"][0],
     "comparison": lambda v: v["table"].index[0] == "ridge + text",
+    "friends": lambda v: (
+        np.all(np.diff([max(curve) / curve[0] for curve in v["curves"].values()]) < 0)
+        and v["found"]["friends and taste"] > 1.1 * max(v["found"]["friends alone"], v["found"]["taste alone"])
+    ),
+    "privacy": lambda v: (
+        v["found"]["ridge"].auc > 0.9
+        and all(abs(v["found"][name].auc - 0.5) < 3 * v["found"][name].auc_std for name in ("after forget", "ε = 1"))
+        and v["curves"][30_000][2] > 0.9 * v["without"][30_000] > 3 * v["curves"][2_000][2]
+    ),
+    "user_profiles": lambda v: (
+        v["curves"]["history"][0] < v["curves"]["history and profile"][0] < 1.1 * v["curves"]["history"][1]
+        and np.corrcoef(v["lengths"], v["share"])[0, 1] < -0.4
+    ),
+    "missing_values": lambda v: (
+        all(values[2] > 0.9 * values[0] > values[3] for values in v["accuracy"].values())
+        and min(v["users"][name] for name in v["imputers"]) > 1.2 * v["users"]["popularity"]
+    ),
+    "benchmark_kit": lambda v: (
+        v["table"].loc["future", "early"].eq(0).all()
+        and v["table"].loc[["last", "cold_items"], "early"].gt(0.9).all()
+        and v["table"].loc[("cold_items", "ridge + texts"), "ndcg@10"]
+        > 5 * v["table"].loc[("cold_items", "ridge"), "ndcg@10"]
+        and v["table"].loc[("future", "ridge"), "ndcg@10"] > v["table"].loc[("future", "ridge + texts"), "ndcg@10"]
+        and v["again"]["reproduced"].all()
+    ),
 }
 
 

@@ -231,6 +231,8 @@ def calls_of_estimators():
             arguments = arguments_of(method, right)
             if name == "forget":
                 arguments = {"X": right["X"][:1]}
+                if kind in (SocialRecommender, UserContentRecommender):
+                    arguments["users"] = [0]
             elif "fit" in name or kind is LogRecommender:  # where y is not used, there is no wrong one
                 arguments = {each: arguments[each] for each in arguments if each != "y" or "y" in DATA.get(kind, {})}
             yield f"{kind.__name__}.{name}", partial(call_method, kind, name), arguments

@@ -168,9 +168,13 @@ class Answers:
 
 
 def answer(driver: Driver) -> None:
-    """Answer commands until standard input ends. The answer to a command that fails is its error."""
+    """Answer the commands to a driver until standard input ends."""
+    serve(Answers(driver))
+
+
+def serve(answers: Any) -> None:
+    """Answer commands, the names of methods, until standard input ends. The answer to a failed command is its error."""
     output, sys.stdout = sys.stdout, sys.stderr  # libraries print to standard output
-    answers = Answers(driver)
     for line in sys.stdin:
         command = json.loads(line)
         try:

@@ -8,15 +8,13 @@ milliseconds; the speed is that of `recommend` for 2,000 users, the best of thre
 
 import os
 import tempfile
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
-from common import Section, rounded, timed
-from models import build, chosen_settings
+from common import Rows, rounded, sections, timed
+from models import build, load
 from scipy import sparse
-from tasks import RANK, TASKS, TITLES
+from tasks import RANK
 
 from skgnnrec import compress, save
 from skgnnrec.metrics import ndcg_at_k
@@ -27,31 +25,31 @@ ROWS = {
     "beauty": ("ridge", "ridge + text", "filter + text"),
     "gowalla": ("filter",),  # a matrix of 41,000 x 41,000 does not fit into memory
 }
-WAYS: list[dict[str, Any]] = [
-    {}, {"dtype": "float16"}, {"dtype": "int8"}, {"n_largest": 100}, {"n_largest": 200}, {"n_largest": 400},
-    {"rank": 256}, {"rank": 512},
-]  # fmt: skip
+WAYS: list[dict[str, Any]] = [{}, {"dtype": "float16"}, {"dtype": "int8"}]
+WAYS += [{"n_largest": 100}, {"n_largest": 200}, {"n_largest": 400}, {"rank": 256}, {"rank": 512}]
 N_CALLS, N_USERS = 500, 2000
 
 
-def rows_of(task_name: str) -> Iterator[dict]:
+def rows_of(task_name: str) -> Rows:
     """Yield the rows of the recommenders of a task."""
     for model_name in ROWS[task_name]:
-        decay = chosen_settings(task_name, model_name).get("decay")
-        task, k = TASKS[task_name]("test", *([decay] if decay else [])), RANK.get(task_name, 10)
-        histories = task.history if task.recent is None else task.recent
-        some = histories[np.random.default_rng(0).choice(histories.shape[0], N_USERS)]
-        full, first = build(task_name, model_name, task).fit(histories), None
+        task, k = load(task_name, model_name), RANK.get(task_name, 10)
+        some = task.histories[np.random.default_rng(0).choice(task.histories.shape[0], N_USERS)]
+        full, first = build(task_name, model_name, task).fit(task.histories), None
         for way in WAYS:
             taken, rec = timed(lambda way=way, full=full: compress(full, **way) if way else full)
-            mib, ndcg = size_of(rec), float(ndcg_at_k(task.held_out, rec.recommend(histories, k)[0]))
+            mib, ndcg = size_of(rec), ndcg_at_k(task.held_out, rec.recommend(task.histories, k)[0])
             first = first or (mib, ndcg)
             speed, _ = timed(lambda rec=rec, some=some, k=k: rec.recommend(some, k), 3)
-            row = {"recommender": model_name, "compress": ", ".join(f"{name}={value!r}" for name, value in way.items())}
-            row |= {"MiB": round(mib, 1), "share of bytes": mib / first[0], f"ndcg@{k}": round(ndcg, 5)}
-            row |= {"ratio of ndcg": ndcg / first[1], "ranker_p50_ms": latency(rec, histories, k)}
-            row |= {"users_per_s": round(N_USERS / speed), "compress_s": round(taken, 1) if way else ""}
-            yield rounded(row, 5)
+            yield {
+                "recommender": model_name,
+                "compress": ", ".join(f"{name}={value!r}" for name, value in way.items()),
+                "MiB": round(mib, 1),
+                **rounded({"share of bytes": mib / first[0], f"ndcg@{k}": ndcg, "ratio of ndcg": ndcg / first[1]}, 5),
+                "ranker_p50_ms": latency(rec, task.histories, k),
+                "users_per_s": round(N_USERS / speed),
+                "compress_s": round(taken, 1) if way else "",
+            }
 
 
 def size_of(rec: BaseRecommender) -> float:
@@ -71,6 +69,4 @@ def latency(rec: BaseRecommender, X: sparse.csr_array, k: int) -> float:
     return round(float(np.median(taken)), 3)
 
 
-SECTIONS = {
-    name: Section(f"Compressed recommenders: {TITLES[name].partition(',')[0]}", partial(rows_of, name)) for name in ROWS
-}
+SECTIONS = sections("Compressed recommenders: {}", rows_of, ROWS)

@@ -1,20 +1,14 @@
 """Embedding, message passing, a training epoch and a large ridge on the CPU, by the functions of gpu.py."""
 
-from functools import partial
+from common import sections
+from gpu import SECTIONS as ON_DEVICES
 
-from common import Section
-from gpu import embedding, epoch, propagation, ridge
-
-SECTIONS = {
-    "embedding": Section(
-        "Embedding texts, compared with sentence-transformers, all-MiniLM-L6-v2", partial(embedding, "cpu")
-    ),
-    "propagation": Section(
-        "Message passing on the graph of Gowalla, and its rate relative to the copy bandwidth, CPU",
-        partial(propagation, "cpu"),
-    ),
-    "epoch": Section(
-        "Seconds of an epoch, compared with RecBole's formula in plain torch, Gowalla", partial(epoch, "cpu")
-    ),
-    "ridge": Section("A ridge at 30,000 items", partial(ridge, "cpu")),
+TITLES = {
+    "embedding": "Embedding texts, compared with sentence-transformers, all-MiniLM-L6-v2",
+    "propagation": "Message passing on the graph of Gowalla, and its rate relative to the copy bandwidth, CPU",
+    "epoch": "Seconds of an epoch, compared with RecBole's formula in plain torch, Gowalla",
+    "ridge": "A ridge at 30,000 items",
 }
+SECTIONS = {}
+for _name, _title in TITLES.items():
+    SECTIONS |= sections(_title, lambda name: ON_DEVICES[name]("cpu"), [_name])

@@ -5,13 +5,8 @@ is fixed. Each size is measured in a process of its own. The exponent is the slo
 logarithm of the size. The memory is that of the fit and the ranking without the data.
 """
 
-import time
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-
 import numpy as np
-from common import Section, in_process, peak_mib
+from common import Row, Rows, forget_peak, in_process, peak_mib, sections, timed
 
 from skgnnrec import GraphFilterRecommender, RidgeRecommender
 from skgnnrec.datasets import make_interactions
@@ -23,14 +18,14 @@ LARGEST = {("ridge", "items"): 8}  # 16x is 40,000 items: more than a fit of 12 
 COSTS = ("fit_s", "recommend_s", "added_mib")
 
 
-def rows_of(axis: str) -> Iterator[dict]:
+def rows_of(axis: str) -> Rows:
     """Yield the rows of all sizes, and a row of exponents for each model."""
     for name in MODELS:
-        factors = [factor for factor in FACTORS if factor <= LARGEST.get((name, axis), factor)]
         rows = []
-        for factor in factors:
-            rows.append({"model": name, "times": factor, **in_process("growth", name, axis, str(factor))})
-            yield rows[-1]
+        for factor in FACTORS:
+            if factor <= LARGEST.get((name, axis), factor):
+                rows.append({"model": name, "times": factor, **in_process("growth", name, axis, str(factor))})
+                yield rows[-1]
         slopes = {cost: slope([row[axis] for row in rows], [row[cost] for row in rows]) for cost in COSTS}
         yield {"model": name, "times": "exponent", **slopes}
 
@@ -40,27 +35,16 @@ def slope(sizes: list[float], costs: list[float]) -> float:
     return round(float(np.polyfit(np.log(sizes), np.log(np.maximum(costs, 1e-2)), 1)[0]), 2)
 
 
-def worker(name: str, axis: str, factor: str) -> dict:
+def worker(name: str, axis: str, factor: str) -> Row:
     """Return the seconds and the memory of one size."""
     size = {**SIZES, axis: SIZES[axis] * int(factor)}
     n_interactions = size["users"] * size["interactions"]
-    data = make_interactions(size["users"], size["items"], n_interactions=n_interactions, random_state=0)
-    X = data.interactions
-    del data
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
-    base, before = peak_mib(), time.perf_counter()
-    model = MODELS[name]().fit(X)
-    fitted = time.perf_counter()
-    model.recommend(X)
-    return {
-        "users": X.shape[0],
-        "items": X.shape[1],
-        "interactions": X.nnz,
-        "fit_s": round(fitted - before, 2),
-        "recommend_s": round(time.perf_counter() - fitted, 2),
-        "data_mib": base,
-        "added_mib": peak_mib() - base,
-    }
+    X = make_interactions(size["users"], size["items"], n_interactions=n_interactions, random_state=0).interactions
+    base = forget_peak()
+    fit_s, model = timed(lambda: MODELS[name]().fit(X))
+    recommend_s, _ = timed(lambda: model.recommend(X))
+    row = {"users": X.shape[0], "items": X.shape[1], "interactions": X.nnz, "fit_s": round(fit_s, 2)}
+    return row | {"recommend_s": round(recommend_s, 2), "data_mib": base, "added_mib": peak_mib() - base}
 
 
-SECTIONS = {axis: Section(f"Growth with the {axis}", partial(rows_of, axis)) for axis in SIZES}
+SECTIONS = sections("Growth with the {}", rows_of, SIZES)

@@ -9,22 +9,20 @@ peers_settings.json. Rows that take less than `SHORT` seconds are measured again
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, N_THREADS, STORE, Section, spread
+from common import HERE, N_THREADS, STORE, TITLES, Row, Rows, Section, ratios, spread, stored, write_json
 from models import embed
-from process import NoFigureError, Process, user_lines, version_of
+from process import NoFigureError, Process, user_lines
 from scipy import sparse
-from tasks import TASKS, TITLES, Task, cold_split
+from tasks import TASKS, Task, cold_split, nonempty
+from tasks import accuracy as accuracy_of
 
-from skgnnrec.metrics import ranking_metrics
-
-SETTINGS = STORE / "peers_settings.json"
 COMPARED = ("online_retail", "beauty", "movietweetings", "gowalla")
 N, ROUNDS, SHORT = 20, 5, 3.0  # items in a list; rounds of rows that take less than so many seconds
 LIMIT, LIMITS = 60, {"gowalla": 300}  # seconds of a fit, and of all lists; graph models stop training then
@@ -50,46 +48,44 @@ class System:
     tasks: tuple[str, ...] = COMPARED
     squares_items: bool = False  # inverts a matrix of items by items
 
+    def suits(self, task_name: str) -> bool:
+        """Return whether the system is measured on a task. Gowalla has no texts."""
+        return task_name in self.tasks and (task_name != "gowalla" or self.text != "vectors")
+
+    @contextmanager
+    def running(self, task_name: str, task: Task, users: np.ndarray, **more: Any) -> Iterator[Process]:
+        """Start the driver, and let it read the data from a temporary folder."""
+        files = {"X": task.history, "users": users, **more}
+        files |= {} if task.recent is None else {"histories": task.recent[users]}
+        if task.texts is not None and (self.text == "vectors" or self.encodes):
+            files["vectors"] = embed(task_name, task)
+        with tempfile.TemporaryDirectory() as folder, Process(self.package, self.driver) as process:
+            if task.texts is not None:
+                write_json(Path(folder, "texts.json"), task.texts)
+            for key, value in files.items():
+                if sparse.issparse(value):
+                    sparse.save_npz(Path(folder, f"{key}.npz"), sparse.csr_matrix(value), compressed=False)
+                else:
+                    np.save(Path(folder, f"{key}.npy"), value)
+            process.version = process.ask("read", LIMIT, folder=folder, n_threads=N_THREADS)["version"]
+            yield process
+
+    def fit(self, process: Process, parameters: Row, limit: float, share: float = 1.0) -> Row:
+        """Fit a driver; graph models train for a share of the limit, and are ended at five times the limit."""
+        seconds = {"seconds": max(5.0, share * limit) if share < 1 else limit} if self.trained else {}
+        return process.ask("fit", 5 * limit if self.trained else limit, parameters={**parameters, **seconds})
+
 
 SYSTEMS = {name: System(**each) for name, each in json.loads((HERE / "systems.json").read_text()).items()}
 
 
-@contextmanager
-def written(task_name: str, task: Task, users: np.ndarray, systems: list[System], **more: Any) -> Iterator[str]:
-    """Write the data for the drivers into a temporary folder."""
-    files = {"X": task.history, "users": users, **more}
-    files |= {} if task.recent is None else {"histories": task.recent[users]}
-    if task.texts is not None and any(system.text == "vectors" or system.encodes for system in systems):
-        files["vectors"] = embed(task_name, task)
-    with tempfile.TemporaryDirectory() as folder:
-        if task.texts is not None:
-            Path(folder, "texts.json").write_text(json.dumps(task.texts), encoding="utf-8")
-        for key, value in files.items():
-            if sparse.issparse(value):
-                sparse.save_npz(Path(folder, f"{key}.npz"), sparse.csr_matrix(value), compressed=False)
-            else:
-                np.save(Path(folder, f"{key}.npy"), value)
-        yield folder
-
-
 def asked_users(task: Task, sample: int | None = None) -> np.ndarray:
     """Return the users with a history and held-out interactions, or a random sample of them."""
-    users = np.flatnonzero((np.diff(task.held_out.indptr) > 0) & (np.diff(task.history.indptr) > 0))
+    users = np.intersect1d(nonempty(task.held_out), nonempty(task.history))
     return users if sample is None else np.sort(np.random.default_rng(0).permutation(users)[:sample])
 
 
-def start(system: System, folder: str) -> Process:
-    """Start the driver of a system and let it read the data."""
-    process = Process(system.package, system.driver)
-    try:
-        process.ask("read", LIMIT, folder=folder, n_threads=N_THREADS)
-    except NoFigureError:
-        process.__exit__()
-        raise
-    return process
-
-
-def lists(process: Process, of: str, limit: float, n: int = N) -> tuple[np.ndarray, dict[str, Any]]:
+def lists(process: Process, of: str, limit: float, n: int = N) -> tuple[np.ndarray, Row]:
     """Return the lists of a driver and its answer."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "lists.npy")
@@ -97,9 +93,7 @@ def lists(process: Process, of: str, limit: float, n: int = N) -> tuple[np.ndarr
         return np.load(path), answer
 
 
-def accuracy(
-    held_out: sparse.csr_array, seen: sparse.csr_array | None, found: np.ndarray, at: tuple = (10, 20)
-) -> dict:
+def accuracy(held_out: sparse.csr_array, seen: sparse.csr_array | None, found: np.ndarray, at: tuple = (10, 20)) -> Row:
     """Return recall and NDCG of lists. Lists with repeated items or items of the history are refused."""
     if seen is not None:
         rows, columns = np.repeat(np.arange(found.shape[0]), found.shape[1]), found.ravel()
@@ -107,161 +101,139 @@ def accuracy(
         has = sparse.csr_array((np.ones(known.sum()), (rows[known], columns[known])), shape=seen.shape)
         if has.multiply(seen).nnz or has.max() > 1:
             raise NoFigureError("its lists hold items twice, or that the user has")
-    row = {}
-    for k in at:
-        metrics = ranking_metrics(held_out, found[:, :k], k=k)
-        row |= {f"{name}@{k}": round(metrics[name], 4) for name in ("recall", "ndcg")}
-    return row
+    return {key: value for k in at for key, value in accuracy_of(held_out, found[:, :k], k).items()}
 
 
-def parameters_of(name: str, task_name: str) -> tuple[dict[str, Any], str]:
-    """Return the settings of a row and their source."""
-    system = SYSTEMS[name]
-    stored = json.loads(SETTINGS.read_text()) if SETTINGS.exists() else {}
-    chosen = stored.get(task_name, {}).get(name) if len(system.candidates) > 1 else None
-    if chosen is not None:
-        return {**system.fixed, **chosen}, f"best of {len(system.candidates)}"
-    return {**system.fixed, **system.candidates[0]}, "defaults" if system.package == "skgnnrec" else "documented"
+class Measured:
+    """The measurements of a system on the test part of a task."""
+
+    def __init__(self, name: str, task_name: str) -> None:
+        self.name, self.task_name, self.system = name, task_name, SYSTEMS[name]
+        self.limit, self.task = LIMITS.get(task_name, LIMIT), TASKS[task_name]("test")
+        chosen, n = stored("peers_settings").get(task_name, {}).get(name), len(self.system.candidates)
+        self.source = "defaults" if self.system.package == "skgnnrec" else "documented"
+        if chosen is None or n == 1:
+            chosen = self.system.candidates[0]
+        else:
+            self.source = f"best of {n}"
+        self.parameters = {**self.system.fixed, **chosen}
+
+    def listed(self, of: str, task: Task, users: np.ndarray, **more: Any) -> np.ndarray:
+        """Return the lists of a fit to other data."""
+        with self.system.running(self.task_name, task, users, **more) as process:
+            self.system.fit(process, self.parameters, self.limit)
+            return lists(process, of, self.limit)[0]
+
+    def row(self) -> Row:
+        """Return the figures of the test part."""
+        n_items, users = self.task.history.shape[1], asked_users(self.task)
+        if self.system.squares_items and n_items > LARGEST_SQUARE:
+            size = f"{n_items} x {n_items}, {8 * n_items**2 / 1e9:.0f} GB in float64"
+            raise NoFigureError(f"not run: inverts a matrix of {size}")
+        held_out, seen = self.task.held_out[users], self.task.history[users]
+        with self.system.running(self.task_name, self.task, users) as process:
+            row = {"version": process.version, "settings": self.source, "parameters": self.parameters}
+            if self.system.encodes:
+                row["encode_s"] = round(process.ask("encode", 4 * self.limit)["seconds"], 2)
+            fit = self.system.fit(process, self.parameters, self.limit)
+            found, ranked = lists(process, "known", self.limit)
+            row |= accuracy(held_out, seen, found)
+            if self.task.recent is not None and self.system.newcomers is None:
+                weighted = accuracy(held_out, seen, lists(process, "weighted", self.limit)[0])
+                row |= {f"{key}, recency": value for key, value in weighted.items()}
+            row |= {"fit_s": round(fit["seconds"], 3), "lists_s": round(ranked["seconds"], 3)}
+            row |= {"users_per_s": round(len(users) / ranked["seconds"]), "peak_mib": ranked["peak_mib"]}
+            row["model_mib"] = round(process.ask("size", self.limit)["mib"], 2)
+        row["lines"] = user_lines(self.system.driver)
+        return row | {key: fit[key] for key in ("epochs",) if key in fit}
+
+    def newcomers(self) -> Row:
+        """Return the figures for a fifth of the users, who were not in the fit."""
+        if self.system.newcomers is not None:
+            raise NoFigureError(self.system.newcomers)
+        task, users = self.task, asked_users(self.task)
+        new = np.sort(np.random.default_rng(0).permutation(users)[: len(users) // 5])
+        kept = np.setdiff1d(np.arange(task.history.shape[0]), new)
+        rest = Task(task.history[kept], None, task.held_out[kept], task.texts)
+        found = self.listed("newcomers", rest, asked_users(rest)[:1], newcomers=task.history[new])
+        found = accuracy(task.held_out[new], task.history[new], found)
+        return {f"new users, {key}": value for key, value in found.items()}
+
+    def cold(self) -> Row:
+        """Return the figures for a fifth of the items, without interactions in the fit, ranked on their own."""
+        if self.task.texts is None:
+            return {}
+        if self.system.cold is not None:
+            raise NoFigureError(self.system.cold)
+        history, held_out, cold, users = cold_split(self.task)
+        rest = Task(history, None, held_out, self.task.texts)
+        found = accuracy(held_out[users], None, self.listed("cold", rest, users, cold=cold))
+        return {f"cold items, {key}": value for key, value in found.items()}
+
+    def compare(self) -> Row:
+        """Return the seconds of a row and their ratios to the row of skgnnrec, which take turns."""
+        pair = (self, Measured(self.system.against, self.task_name))
+        taken: dict[str, tuple[list[float], list[float]]] = {"fit_s": ([], []), "lists_s": ([], [])}
+        users = asked_users(self.task)
+        with (
+            self.system.running(self.task_name, self.task, users) as first,
+            pair[1].system.running(self.task_name, self.task, users) as second,
+        ):
+            for _ in range(ROUNDS):
+                for place, (each, process) in enumerate(zip(pair, (first, second), strict=True)):
+                    fit = each.system.fit(process, each.parameters, self.limit)
+                    taken["fit_s"][place].append(fit["seconds"])
+                    taken["lists_s"][place].append(lists(process, "known", self.limit)[1]["seconds"])
+        row: Row = {key: spread(theirs)["median"] for key, (theirs, _) in taken.items()}
+        times = {f"{key.removesuffix('_s')}, times": ratios(*both) for key, both in taken.items()}
+        return {**row, "against": self.system.against, **times}
 
 
-def fit(process: Process, system: System, parameters: dict[str, Any], limit: float, share: float = 1.0) -> dict:
-    """Fit a driver; graph models train for a share of the limit, and are ended at five times the limit."""
-    seconds = {"seconds": max(5.0, share * limit) if share < 1 else limit} if system.trained else {}
-    return process.ask("fit", 5 * limit if system.trained else limit, parameters={**parameters, **seconds})
-
-
-def rows_of(task_name: str, name: str) -> Iterator[dict]:
+def rows_of(task_name: str, name: str) -> Rows:
     """Yield the row of a system on the test part, with the reason of what it lacks."""
-    system, limit = SYSTEMS[name], LIMITS.get(task_name, LIMIT)
-    row: dict[str, Any] = {"recommender": name, "package": system.package}
+    measured = Measured(name, task_name)
+    row: Row = {"recommender": name, "package": measured.system.package}
     try:
-        row |= run_row(name, task_name, limit)
+        row |= measured.row()
     except NoFigureError as failure:
         yield {**row, "failed": str(failure)}
         return
-    for more, run in (("newcomers", run_newcomers), ("cold", run_cold)):
+    for more in measured.system.more:
         try:
-            row |= run(name, task_name, limit) if more in system.more else {}
+            row |= getattr(measured, more)()
         except NoFigureError as failure:
             row[more] = str(failure)
-    if row["fit_s"] + row["lists_s"] < SHORT and system.against:
-        row |= compare(name, task_name, limit)
+    if row["fit_s"] + row["lists_s"] < SHORT and measured.system.against:
+        row |= measured.compare()
     yield row
 
 
-def run_row(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the figures of a system on the test part."""
-    system, task = SYSTEMS[name], TASKS[task_name]("test")
-    n_items, users = task.history.shape[1], asked_users(task)
-    parameters, source = parameters_of(name, task_name)
-    if system.squares_items and n_items > LARGEST_SQUARE:
-        size = f"{n_items} x {n_items}, {8 * n_items**2 / 1e9:.0f} GB in float64"
-        raise NoFigureError(f"not run: inverts a matrix of {size}")
-    with written(task_name, task, users, [system]) as folder, start(system, folder) as process:
-        row = {"version": version_of(system.package), "settings": source, "parameters": parameters}
-        if system.encodes:
-            row["encode_s"] = round(process.ask("encode", 4 * limit)["seconds"], 2)
-        fitted = fit(process, system, parameters, limit)
-        found, ranked = lists(process, "known", limit)
-        held_out, seen = task.held_out[users], task.history[users]
-        row |= accuracy(held_out, seen, found)
-        if task.recent is not None and system.newcomers is None:
-            weighted, _ = lists(process, "weighted", limit)
-            row |= {f"{key}, recency": value for key, value in accuracy(held_out, seen, weighted).items()}
-        row |= {"fit_s": round(fitted["seconds"], 3), "lists_s": round(ranked["seconds"], 3)}
-        row |= {"users_per_s": round(len(users) / ranked["seconds"]), "peak_mib": ranked["peak_mib"]}
-        row |= {"model_mib": round(process.ask("size", limit)["mib"], 2), "lines": user_lines(system.driver)}
-        return row | ({"epochs": fitted["epochs"]} if "epochs" in fitted else {})
-
-
-def run_newcomers(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the figures for a fifth of the users, who were not in the fit."""
-    if SYSTEMS[name].newcomers is not None:
-        return {"newcomers": SYSTEMS[name].newcomers}
-    task = TASKS[task_name]("test")
-    users = asked_users(task)
-    new = np.sort(np.random.default_rng(0).permutation(users)[: len(users) // 5])
-    kept = np.setdiff1d(np.arange(task.history.shape[0]), new)
-    rest = Task(task.history[kept], None, task.held_out[kept], task.texts)
-    found = _fit_and_list(name, task_name, rest, asked_users(rest)[:1], "newcomers", limit, newcomers=task.history[new])
-    found = accuracy(task.held_out[new], task.history[new], found)
-    return {f"new users, {key}": value for key, value in found.items()}
-
-
-def run_cold(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the figures for a fifth of the items, without interactions in the fit, ranked on their own."""
-    task = TASKS[task_name]("test")
-    if task.texts is None or SYSTEMS[name].cold is not None:
-        return {} if task.texts is None else {"cold": SYSTEMS[name].cold}
-    history, held_out, cold, users = cold_split(task)
-    rest = Task(history, None, held_out, task.texts)
-    found = accuracy(held_out[users], None, _fit_and_list(name, task_name, rest, users, "cold", limit, cold=cold))
-    return {f"cold items, {key}": value for key, value in found.items()}
-
-
-def _fit_and_list(name: str, task_name: str, task: Task, users: np.ndarray, of: str, limit: float, **more: Any) -> Any:
-    system = SYSTEMS[name]
-    with written(task_name, task, users, [system], **more) as folder, start(system, folder) as process:
-        fit(process, system, parameters_of(name, task_name)[0], limit)
-        return lists(process, of, limit)[0]
-
-
-def compare(name: str, task_name: str, limit: float) -> dict[str, Any]:
-    """Return the seconds of a row and their ratios to the row of skgnnrec, which take turns."""
-    task, against = TASKS[task_name]("test"), SYSTEMS[name].against
-    taken: dict[str, dict[str, list[float]]] = {each: {"fit_s": [], "lists_s": []} for each in (name, against)}
-    systems = [SYSTEMS[each] for each in taken]
-    with written(task_name, task, asked_users(task), systems) as folder, ExitStack() as stack:
-        ready = {each: stack.enter_context(start(SYSTEMS[each], folder)) for each in taken}
-        for _ in range(ROUNDS):
-            for each, process in ready.items():
-                fitted = fit(process, SYSTEMS[each], parameters_of(each, task_name)[0], limit)
-                taken[each]["fit_s"].append(fitted["seconds"])
-                taken[each]["lists_s"].append(lists(process, "known", limit)[1]["seconds"])
-    theirs, ours = taken[name], taken[against]
-    ratios = {key: [a / b for a, b in zip(theirs[key], ours[key], strict=True)] for key in theirs}
-    medians = {key: spread(values)["median"] for key, values in theirs.items()}
-    times = {f"{key.removesuffix('_s')}, times": spread(values, 2) for key, values in ratios.items()}
-    return {**medians, "against": against, **times}
-
-
-def search() -> Iterator[dict]:
+def search() -> Rows:
     """Yield the candidates of each row with their NDCG on the validation parts, and store the best of each."""
     for task_name in COMPARED:
         task, limit = TASKS[task_name]("validation"), LIMITS.get(task_name, LIMIT)
         users, k = asked_users(task, SEARCH_USERS), 20 if task_name == "gowalla" else 10
+        held_out, seen = task.held_out[users], task.history[users]
         for name, system in SYSTEMS.items():
             if task_name not in system.tasks or len(system.candidates) < 2:
                 continue
-            scores = {}
+            row, scores = {"data": task_name, "recommender": name}, []
             try:
-                with written(task_name, task, users, [system]) as folder, start(system, folder) as process:
-                    for place, candidate in enumerate(system.candidates):
-                        fit(process, system, {**system.fixed, **candidate}, limit, SEARCH_SHARE)
-                        found, _ = lists(process, "known", limit)
-                        scores[place] = accuracy(task.held_out[users], task.history[users], found)[f"ndcg@{k}"]
-                        yield {"data": task_name, "recommender": name, "candidate": candidate, "ndcg": scores[place]}
+                with system.running(task_name, task, users) as process:
+                    for candidate in system.candidates:
+                        system.fit(process, {**system.fixed, **candidate}, limit, SEARCH_SHARE)
+                        scores.append(accuracy(held_out, seen, lists(process, "known", limit)[0])[f"ndcg@{k}"])
+                        yield {**row, "candidate": candidate, "ndcg": scores[-1]}
             except NoFigureError as failure:
-                yield {"data": task_name, "recommender": name, "failed": str(failure)}
+                yield {**row, "failed": str(failure)}
             if scores:
-                settings = json.loads(SETTINGS.read_text()) if SETTINGS.exists() else {}
-                best = system.candidates[max(scores, key=scores.__getitem__)]
-                settings.setdefault(task_name, {})[name] = best
-                SETTINGS.write_text(json.dumps(settings, indent=2) + "\n")
+                settings = stored("peers_settings")
+                settings.setdefault(task_name, {})[name] = system.candidates[int(np.argmax(scores))]
+                write_json(STORE / "peers_settings.json", settings)
 
 
-def suits(system: System, task_name: str) -> bool:
-    """Return whether a system is measured on a task. Gowalla has no texts."""
-    return task_name in system.tasks and (task_name != "gowalla" or system.text != "vectors")
-
-
-SECTIONS = {
-    name: Section(
-        f"Side by side: {TITLES[name]}",
-        partial(rows_of, name),
-        tuple(system for system in SYSTEMS if suits(SYSTEMS[system], name)),
-        "recommender",
-    )
-    for name in COMPARED
-}
+SECTIONS = {}
+for _name in COMPARED:
+    _rows = tuple(name for name, system in SYSTEMS.items() if system.suits(_name))
+    SECTIONS[_name] = Section(f"Side by side: {TITLES[_name]}", partial(rows_of, _name), _rows, "recommender")
 SECTIONS["search"] = Section("Candidates on the validation parts", search)

@@ -12,16 +12,13 @@ the test, the models are fitted on the training and the validation part.
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import Section
-from models import CACHE, text_embedder
+from common import Row, Rows, Section, timed
+from models import cached
 from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
@@ -43,8 +40,7 @@ PAIR = ["user", "item"]
 ALPHAS, STEP_SIZES, SEEDS = (1, 2, 3, 5, 10, 20), (0.03, 0.1), range(3)
 
 
-@dataclass
-class Split:
+class Split(NamedTuple):
     """Ratings, the rows of each part, and the catalog of the films."""
 
     X: pd.DataFrame  # user, item and, if there are texts, text
@@ -59,7 +55,7 @@ class BiasRegressor:
     def __init__(self, alpha: float, catalog: ItemCatalog | None = None) -> None:
         self.alpha, self.catalog = alpha, catalog
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray) -> "BiasRegressor":
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> None:
         """Fit the biases."""
         vectors = None
         if self.catalog is not None:  # centred, of unit length, as the recommenders use them
@@ -67,12 +63,11 @@ class BiasRegressor:
             vectors = ContentRecommender(catalog=self.catalog).fit(nothing).item_vectors_
         self.users = pd.Index(X["user"].unique())
         self.items = pd.Index(X["item"].unique() if self.catalog is None else self.catalog.ids)
-        pairs = Pairs(self.users.get_indexer(X["user"]), self.items.get_indexer(X["item"]), y - y.mean())
-        biases = fit_biases(pairs, len(self.users), len(self.items), self.alpha, vectors)
         self.mean = y.mean()
+        pairs = Pairs(self.users.get_indexer(X["user"]), self.items.get_indexer(X["item"]), y - self.mean)
+        biases = fit_biases(pairs, len(self.users), len(self.items), self.alpha, vectors)
         # The last bias, at -1, is for unknown users and items.
         self.of_users, self.of_items = (np.append(values, 0.0) for values in biases)
-        return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return the ratings of pairs."""
@@ -83,18 +78,14 @@ class BiasRegressor:
 def movietweetings(order: str) -> Split:
     """Return ratings of films from 0 to 10: 80 % train, 10 % validation, 10 % test, at random or by time."""
     data = load_movietweetings()
-    films, events = data["items"], data["events"]
+    films, events, n = data["items"], data["events"], len(data["events"])
     texts = films["title"] + " (" + films["year"].astype(str) + "). " + films["genres"].str.replace("|", ", ")
-    path = CACHE / "movietweetings_years.npy"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        np.save(path, text_embedder().fit_transform(texts.tolist()))
-    n = len(events)
     rows = np.random.default_rng(0).permutation(n) if order == "random" else np.arange(n)[::-1]
     parts = {"test": rows[: n // 10], "validation": rows[n // 10 : n // 5], "train": rows[n // 5 :]}
     X = pd.DataFrame({"user": events["user_id"], "item": events["item_id"]})
     X["text"] = texts.to_numpy()[pd.Index(films["item_id"]).get_indexer(X["item"])]
-    return Split(X, events["rating"].to_numpy(np.float64), parts, ItemCatalog(np.load(path), ids=films["item_id"]))
+    vectors = cached("movietweetings_years", texts.tolist())
+    return Split(X, events["rating"].to_numpy(np.float64), parts, ItemCatalog(vectors, ids=films["item_id"]))
 
 
 def movielens() -> Split:
@@ -109,20 +100,21 @@ def movielens() -> Split:
     return Split(ratings[PAIR], ratings["rating"].to_numpy(np.float64), parts)
 
 
-def ridge(alpha: float, *texts: Any) -> object:
-    """Return a ridge regression on one-hot users and items and, optionally, words."""
+def ridges(*texts: Any) -> list[Any]:
+    """Return ridge regressions on one-hot users and items and, optionally, words."""
     columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), PAIR), *texts)
-    return make_pipeline(columns, Ridge(alpha, solver="sparse_cg", tol=1e-6))
+    return [make_pipeline(columns, Ridge(alpha, solver="sparse_cg", tol=1e-6)) for alpha in ALPHAS]
 
 
-def boosting(step_size: float) -> object:
+def boostings() -> list[Any]:
     """Return gradient boosting on the mean ratings of the user and of the item."""
     folds = KFold(5, shuffle=True, random_state=0)
     means = make_column_transformer((TargetEncoder(target_type="continuous", cv=folds), PAIR))
-    return make_pipeline(means, HistGradientBoostingRegressor(learning_rate=step_size, random_state=0))
+    models = (HistGradientBoostingRegressor(learning_rate=size, random_state=0) for size in STEP_SIZES)
+    return [make_pipeline(means, model) for model in models]
 
 
-def error(model: object, split: Split, asked: str) -> float:
+def error(model: Any, split: Split, asked: str) -> float:
     """Return the root mean squared error of a model on the validation or the test part."""
     train, validation, predicted = split.parts["train"], split.parts["validation"], split.parts[asked]
     fitted = train if asked == "validation" else np.concatenate([train, validation])
@@ -130,45 +122,33 @@ def error(model: object, split: Split, asked: str) -> float:
     return float(root_mean_squared_error(split.y[predicted], model.predict(split.X.iloc[predicted])))
 
 
-def rows_of(load: Callable[[], Split]) -> Iterator[dict]:
+def rows_of(split: Split) -> Rows:
     """Yield the errors of each model, with the candidate that has the lowest error on the validation part."""
-    split = load()
-    words = (TfidfVectorizer(min_df=2), "text")
-    models: dict[str, list[Any]] = {"mean": [DummyRegressor()]}
-    models["boosting on mean ratings"] = [boosting(size) for size in STEP_SIZES]
-    models["one-hot ridge"] = [ridge(alpha) for alpha in ALPHAS]
+    models = {"mean": [DummyRegressor()], "boosting on mean ratings": boostings(), "one-hot ridge": ridges()}
+    catalogs = {"": None}
     if split.catalog is not None:
-        models["one-hot ridge + words"] = [ridge(alpha, words) for alpha in ALPHAS]
-    catalogs = {"": None, **({" + text": split.catalog} if split.catalog is not None else {})}
-    for name, catalog in catalogs.items():
-        models[f"biases{name}"] = [BiasRegressor(alpha, catalog) for alpha in ALPHAS]
+        models["one-hot ridge + words"] = ridges((TfidfVectorizer(min_df=2), "text"))
+        catalogs[" + text"] = split.catalog
+    models |= {f"biases{name}": [BiasRegressor(alpha, each) for alpha in ALPHAS] for name, each in catalogs.items()}
     for name, candidates in models.items():
         errors = [error(model, split, "validation") for model in candidates]
         yield tested(name, min(errors), [candidates[int(np.argmin(errors))]], split)
     for name, catalog in catalogs.items():
-        seeds = [
-            GNNRatingRegressor(**dict(zip(PAIR, PAIR, strict=True)), catalog=catalog, random_state=s) for s in SEEDS
-        ]
+        seeds = [GNNRatingRegressor(user="user", item="item", catalog=catalog, random_state=seed) for seed in SEEDS]
         yield tested(f"GNN{name}", error(seeds[0], split, "validation"), seeds, split)
 
 
-def tested(name: str, validation: float, models: list[Any], split: Split) -> dict:
+def tested(name: str, validation: float, models: list[Any], split: Split) -> Row:
     """Return the row of a model, with the mean test error of its seeds."""
-    before = time.process_time()
-    errors = [error(model, split, "test") for model in models]
-    seconds = (time.process_time() - before) / len(models)
+    seconds, errors = timed(lambda: [error(model, split, "test") for model in models], clock=time.process_time)
     row = {"model": name, "validation": round(validation, 4), "test": round(float(np.mean(errors)), 4)}
-    row["cpu_s"] = round(seconds, 2)
+    row["cpu_s"] = round(seconds / len(models), 2)
     return row if len(models) == 1 else {**row, "std of seeds": round(float(np.std(errors)), 4)}
 
 
+FILMS = "Ratings of MovieTweetings (0 to 10), "
 SECTIONS = {
-    "movietweetings, random": Section(
-        "Ratings of MovieTweetings (0 to 10), a random tenth: RMSE", partial(rows_of, partial(movietweetings, "random"))
-    ),
-    "movietweetings, time": Section(
-        "Ratings of MovieTweetings (0 to 10), the last tenth in time: RMSE",
-        partial(rows_of, partial(movietweetings, "time")),
-    ),
+    "movietweetings, random": Section(FILMS + "a random tenth: RMSE", lambda: rows_of(movietweetings("random"))),
+    "movietweetings, time": Section(FILMS + "the last tenth in time: RMSE", lambda: rows_of(movietweetings("time"))),
+    "ml-100k, u1": Section("Ratings of MovieLens 100K (1 to 5), u1.test: RMSE", lambda: rows_of(movielens())),
 }
-SECTIONS["ml-100k, u1"] = Section("Ratings of MovieLens 100K (1 to 5), u1.test: RMSE", partial(rows_of, movielens))

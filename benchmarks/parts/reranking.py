@@ -13,47 +13,36 @@ Beauty. It is fitted once with a cache, and each re-ranker takes 100 candidates 
 
 Times are those of 1,000 candidates for each of 2,000 users, the best of three calls, with the ranking by the
 recommender. The recommender alone, which is "none", has lists of 10 and of 1,000 items.
-
-"loss": a small `GNNRecommender` with texts is trained with several values of `diversity_weight` on Online Retail, and
-compared with re-ranked lists of the one without.
 """
 
 import tempfile
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from common import Section, timed
-from models import build, chosen_settings, embed
+from common import Rows, sections, timed
+from models import build, embed, load
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from tasks import TASKS, TITLES, Task
+from tasks import Task
 
-from skgnnrec import GNNRecommender, ItemCatalog
-from skgnnrec.metrics import catalog_coverage, intra_list_diversity, miscalibration, ndcg_at_k, novelty
+from skgnnrec import ItemCatalog, metrics, reranking
 from skgnnrec.recommenders import BaseRecommender
-from skgnnrec.reranking import (
-    CalibratedRecommender,
-    DiverseRecommender,
-    FairRecommender,
-    LongTailRecommender,
-    RulesRecommender,
-)
 
 MODELS = {"online_retail": "ridge + text", "beauty": "filter + text"}
 STRENGTHS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+DIVERSE = reranking.DiverseRecommender
 RERANKERS: dict[str, Any] = {
-    "diverse, mmr": lambda rec, strength, **more: DiverseRecommender(rec, diversity=strength, **more),
-    "diverse, dpp": lambda rec, strength, **more: DiverseRecommender(rec, diversity=strength, method="dpp", **more),
-    "calibrated": lambda rec, strength, **more: CalibratedRecommender(rec, "category", calibration=strength, **more),
-    "long tail": lambda rec, strength, **more: LongTailRecommender(rec, novelty=strength, **more),
-    "fair": lambda rec, strength, **more: FairRecommender(rec, "part", {"tail": strength}),
+    "diverse, mmr": lambda rec, strength, **more: DIVERSE(rec, diversity=strength, **more),
+    "diverse, dpp": lambda rec, strength, **more: DIVERSE(rec, diversity=strength, method="dpp", **more),
+    "calibrated": lambda rec, strength, **more: reranking.CalibratedRecommender(
+        rec, "category", calibration=strength, **more
+    ),
+    "long tail": lambda rec, strength, **more: reranking.LongTailRecommender(rec, novelty=strength, **more),
+    "fair": lambda rec, strength, **more: reranking.FairRecommender(rec, "part", {"tail": strength}),
 }
 N_CATEGORIES, HEAD = 30, 0.8
 N_CANDIDATES, N_USERS, ROUNDS = 1000, 2000, 3
-LOSS_WEIGHTS, SMALL_GNN = (0, 0.3, 1, 3, 10), {"embedding_dim": 64, "max_iter": 15}
 
 
 def described(task_name: str, task: Task) -> pd.DataFrame:
@@ -67,77 +56,57 @@ def described(task_name: str, task: Task) -> pd.DataFrame:
     return pd.DataFrame(vectors).rename(columns="v{}".format).assign(category=categories, part=parts)
 
 
-def rows_of(task_name: str, what: str) -> Iterator[dict]:
+def rows_of(section: str) -> Rows:
     """Yield the rows of accuracy or of time."""
-    task = TASKS[task_name]("test", chosen_settings(task_name, MODELS[task_name])["decay"])
+    task_name, _, what = section.partition(", ")
+    task = load(task_name, MODELS[task_name])
     table = described(task_name, task)
     encoder = make_column_transformer(("passthrough", list(table.columns[:-2])))
     with tempfile.TemporaryDirectory() as folder:
         rec = build(task_name, MODELS[task_name], task)
         rec.set_params(catalog=ItemCatalog(table), item_encoder=encoder, memory=folder)
-        yield from (curves if what == "accuracy" else times)(task, table, rec)
+        yield from (times if what else curves)(task, table, rec)
 
 
-def curves(task: Task, table: pd.DataFrame, rec: BaseRecommender) -> Iterator[dict]:
+def limited(rec: BaseRecommender, limit: int) -> dict[tuple, BaseRecommender]:
+    """Return a recommender with a limit of items of a category, by its name."""
+    rules = reranking.RulesRecommender(rec, category="category", max_per_category=limit)
+    return {(f"rules, at most {limit} per category", ""): rules}
+
+
+def curves(task: Task, table: pd.DataFrame, rec: BaseRecommender) -> Rows:
     """Yield the rows of all re-rankers and strengths; the first is that of the recommender."""
     models = {("none", ""): rec}
     models |= {(name, each): rerank(rec, each) for name, rerank in RERANKERS.items() for each in STRENGTHS}
-    for limit in (3, 2, 1):
-        rules = RulesRecommender(rec, category="category", max_per_category=limit)
-        models[f"rules, at most {limit} per category", ""] = rules
+    models |= limited(rec, 3) | limited(rec, 2) | limited(rec, 1)
     X, first, categories = task.recent, None, np.eye(N_CATEGORIES)[table["category"]]
     for (name, strength), model in models.items():
         lists = model.fit(X).recommend(X, 10)[0]
-        accuracy = round(float(ndcg_at_k(task.held_out, lists)), 4)
+        accuracy = round(metrics.ndcg_at_k(task.held_out, lists), 4)
         first = first or accuracy
+        diversity = metrics.intra_list_diversity(lists, table.iloc[:, :-2].to_numpy())
         yield {
-            "re-ranker": name, "strength": strength, "ndcg@10": accuracy,
-            "diversity": round(float(intra_list_diversity(lists, table.iloc[:, :-2].to_numpy())), 3),
-            "miscalibration": round(float(miscalibration(lists, X, categories)), 3),
-            "novelty": round(float(novelty(lists, task.history)), 2),
+            "re-ranker": name, "strength": strength, "ndcg@10": accuracy, "diversity": round(float(diversity), 3),
+            "miscalibration": round(float(metrics.miscalibration(lists, X, categories)), 3),
+            "novelty": round(float(metrics.novelty(lists, task.history)), 2),
             "tail": round(float((table["part"] == "tail").to_numpy()[lists].mean()), 3),
-            "coverage": round(float(catalog_coverage(lists, n_items=len(table))), 3),
+            "coverage": round(float(metrics.catalog_coverage(lists, n_items=len(table))), 3),
             "relative": round(accuracy / first, 3),
         }  # fmt: skip
 
 
-def times(task: Task, table: pd.DataFrame, rec: BaseRecommender) -> Iterator[dict]:
+def times(task: Task, table: pd.DataFrame, rec: BaseRecommender) -> Rows:
     """Yield the time of each re-ranker for a batch of users."""
     X = task.recent[np.random.default_rng(0).choice(task.recent.shape[0], N_USERS)]
-    models = {"none": rec} | {name: rerank(rec, 0.3, n_candidates=N_CANDIDATES) for name, rerank in RERANKERS.items()}
-    models["rules, at most 2 per category"] = RulesRecommender(rec, category="category", max_per_category=2)
-    for name, model in models.items():
+    models = {(name, ""): rerank(rec, 0.3, n_candidates=N_CANDIDATES) for name, rerank in RERANKERS.items()}
+    for (name, _), model in {("none", ""): rec, **models, **limited(rec, 2)}.items():
         model.fit(task.recent)
         for n in (10, N_CANDIDATES) if model is rec else (10,):
             taken, _ = timed(lambda model=model, n=n: model.recommend(X, n), ROUNDS)
             yield {"re-ranker": name, "length of lists": n, "ms per user": round(1e3 * taken / N_USERS, 3)}
 
 
-def losses() -> Iterator[dict]:
-    """Yield accuracy and diversity with the term in the loss, and with re-ranking instead."""
-    task = TASKS["online_retail"]("test", 0.75)
-    vectors = embed("online_retail", task)
-    for weight in LOSS_WEIGHTS:
-        gnn = GNNRecommender(catalog=ItemCatalog(vectors), diversity_weight=weight, **SMALL_GNN).fit(task.recent)
-        models = {("loss" if weight else "none", weight or ""): gnn}
-        for strength in () if weight else STRENGTHS[:4]:
-            models["re-ranking, mmr", strength] = DiverseRecommender(gnn, diversity=strength).fit(task.recent)
-        for (name, strength), model in models.items():
-            lists = model.recommend(task.recent, 10)[0]
-            yield {
-                "diversity by": name, "strength": strength,
-                "ndcg@10": round(float(ndcg_at_k(task.held_out, lists)), 4),
-                "diversity": round(float(intra_list_diversity(lists, vectors)), 3),
-                "coverage": round(float(catalog_coverage(lists, n_items=len(vectors))), 3),
-            }  # fmt: skip
-
-
 SECTIONS = {}
-for _task, _model in MODELS.items():
-    _title = TITLES[_task].partition(",")[0]
-    SECTIONS[_task] = Section(f"Re-rankers: {_title}, {_model}", partial(rows_of, _task, "accuracy"))
-    SECTIONS[f"{_task}, time"] = Section(
-        f"Re-rankers: time with 1,000 candidates, {_title}", partial(rows_of, _task, "time")
-    )
-LOSS = "Diversity in the loss of GNNRecommender, beside re-ranking: Online Retail"
-SECTIONS["online_retail, loss"] = Section(LOSS, losses)
+for _name, _model in MODELS.items():
+    SECTIONS |= sections("Re-rankers: {}, " + _model, rows_of, [_name])
+    SECTIONS |= sections("Re-rankers: time with 1,000 candidates, {}", rows_of, [f"{_name}, time"])

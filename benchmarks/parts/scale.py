@@ -6,21 +6,20 @@ requests to the service.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from common import Section, in_process
+from common import Row, Rows, Section, in_process, timed
 from scipy import sparse
 
 from skgnnrec import GNNRecommender
 from skgnnrec.datasets import make_interactions
 
-OPERATIONS = ("propagation", "statistics", "training")
 DIM = 64
 
 
-def rates() -> Iterator[dict]:
+def rates() -> Rows:
     """Yield the rate of each operation."""
     for name in OPERATIONS:
         yield in_process("scale", name, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -56,14 +55,15 @@ def training() -> tuple[str, int, float]:
 
 def seconds(call: Callable[[], Any]) -> float:
     """Return the time of the processor of a call."""
-    before = time.process_time()
-    call()
-    return time.process_time() - before
+    return timed(call, clock=time.process_time)[0]
 
 
-def worker(name: str) -> dict:
+OPERATIONS = {each.__name__: each for each in (propagation, statistics, training)}
+
+
+def worker(name: str) -> Row:
     """Return the rate of an operation."""
-    unit, number, taken = {"propagation": propagation, "statistics": statistics, "training": training}[name]()
+    unit, number, taken = OPERATIONS[name]()
     return {"operation": name, "unit": unit, "number": number, "cpu_s": round(taken, 3), "per_s": round(number / taken)}
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Section
+from common import EXPERIMENTS, Row, Rows, Section, rounded
 from process import DRIVERS, NoFigureError, environment, variables_of
 from scipy import sparse
 
@@ -33,10 +33,7 @@ from skgnnrec.datasets import load_online_retail
 
 N, PAGE, STARTED = 10, os.sysconf("SC_PAGE_SIZE"), re.compile(r"http://([\d.]+):(\d+)")
 SECONDS, N_CLIENTS = float(os.environ.get("SKGNNREC_SECONDS", "60")), 32
-SHARES: dict[str, dict[str, float]] = {  # of the requests
-    "mixed": {"user": 60, "basket": 20, "similar": 10, "search": 5, "interactions": 4.8, "forget": 0.2},
-    "lists": {"user": 80, "similar": 20},
-}
+SHARES: dict[str, dict[str, float]] = EXPERIMENTS["service"]  # of the requests
 OURS = {"RidgeRecommender": RidgeRecommender, "GraphFilterRecommender": GraphFilterRecommender}
 SYSTEMS = [*(f"{name}, {kind}" for kind in SHARES for name in OURS), "implicit CosineRecommender, lists"]
 
@@ -80,7 +77,7 @@ def requests(shares: dict[str, float], data: Any, seed: int) -> Iterator[tuple[s
     words = [text.split()[0].lower() for text in data.item_frame["description"] if text]
     while True:
         (kind,) = draw.choices(list(shares), list(shares.values()))
-        kind, number = "interactions" if kind == "forget" and not mine else kind, number + 1
+        number += 1
         if kind == "user":
             yield kind, "POST", "/recommendations", {"user": draw.choice(users), "n": N}
         elif kind == "basket":
@@ -89,13 +86,13 @@ def requests(shares: dict[str, float], data: Any, seed: int) -> Iterator[tuple[s
             yield kind, "POST", "/items/similar", {"items": [draw.choice(items)], "n": N}
         elif kind == "search":
             yield kind, "GET", f"/items?search={draw.choice(words)}&n=8", None
-        elif kind == "interactions":
+        elif kind == "forget" and mine:
+            yield kind, "DELETE", f"/users/{mine.pop()}", None
+        else:
             user = draw.choice(users) if draw.random() < 0.8 else 10**6 * (seed + 1) + number
             mine += [user] if user >= 10**6 else []
             given = [{"user": user, "item": item, "key": f"{seed}/{number}/{item}"} for item in draw.sample(items, 2)]
-            yield kind, "POST", "/interactions", {"interactions": given}
-        else:
-            yield kind, "DELETE", f"/users/{mine.pop()}", None
+            yield "interactions", "POST", "/interactions", {"interactions": given}
 
 
 async def client(host: str, port: int, made: Iterator[Any], end: float, times: Any, errors: Counter) -> None:
@@ -117,7 +114,7 @@ async def client(host: str, port: int, made: Iterator[Any], end: float, times: A
     writer.close()
 
 
-async def load(pid: int, host: str, port: int, made: list[Iterator[Any]], seconds: float) -> dict[str, Any]:
+async def load(pid: int, host: str, port: int, made: list[Iterator[Any]], seconds: float) -> Row:
     """Return the figures of clients that send requests for some seconds."""
     times: dict[str, list[float]] = defaultdict(list)
     errors: Counter[str] = Counter()
@@ -129,17 +126,14 @@ async def load(pid: int, host: str, port: int, made: list[Iterator[Any]], second
         await asyncio.sleep(min(1, seconds / 20))
     await clients
     together, quarter = np.concatenate(list(times.values())), max(len(memory) // 4, 1)
-    return {
-        "requests/s": round(len(together) / seconds, 1), "errors": sum(errors.values()),
-        "kinds of errors": dict(errors),
-        **{f"p{share}, ms": round(float(np.percentile(together, share)), 2) for share in (50, 99)},
-        "p99 of lists for users, ms": round(float(np.percentile(times["user"], 99)), 2),
-        "memory, MiB": round(float(np.mean(memory[quarter : 2 * quarter])), 1),
-        "memory at the end, MiB": round(float(np.mean(memory[-quarter:])), 1),
-    }  # fmt: skip
+    row = {"requests/s": len(together) / seconds, "errors": sum(errors.values()), "kinds of errors": dict(errors)}
+    row |= {f"p{share}, ms": np.percentile(together, share) for share in (50, 99)}
+    row["p99 of lists for users, ms"] = np.percentile(times["user"], 99)
+    row["memory, MiB"] = np.mean(memory[quarter : 2 * quarter])
+    return rounded(row | {"memory at the end, MiB": np.mean(memory[-quarter:])}, 2)
 
 
-def rows_of(system: str) -> Iterator[dict]:
+def rows_of(system: str) -> Rows:
     """Yield the figures of a service."""
     data, (name, kind) = load_online_retail(), system.rsplit(", ", 1)
     try:

@@ -7,93 +7,71 @@ similar items of all items are timed as well. The rows "ranker" are the function
 ratios are the time of the row divided by the time of `recommend` of skgnnrec in the same round.
 """
 
-from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
-from typing import Any
 
-from common import Section, spread
-from process import NoFigureError, Process, version_of
-from tasks import TASKS, TITLES
+from common import EXPERIMENTS, Row, Rows, ratios, sections, spread
+from process import NoFigureError, Process
+from tasks import TASKS, Task
 
-from parts.peers import LIMIT, System, asked_users, lists, start, written
+from parts.peers import LIMIT, System, asked_users, lists
 
-ROUNDS, CALLS, N, FIT_LIMIT, DIM = 5, 200, 20, 300, 64
-OURS, IMPLICIT = ("skgnnrec", "with_skgnnrec.py", ""), ("implicit", "with_implicit.py", "implicit.")
-SKRECSYS = ("skrecsys", "with_skrecsys.py", "skrecsys.recommendation.")
-# The first of each kind is the model of skgnnrec.
-KINDS: dict[str, dict[str, tuple]] = {
-    f"dot products, {DIM} dimensions": {
-        "GNNRecommender": (OURS, "GNNRecommender", {"embedding_dim": DIM, "max_iter": 1, "early_stopping": False}),
-        "implicit ALS": (IMPLICIT, "als.AlternatingLeastSquares", {"factors": DIM, "iterations": 3}),
-        "skrecsys ALS": (SKRECSYS, "AlternatingLeastSquares", {"n_factors": DIM, "n_iter": 3}),
-    },
-    "weights of all pairs of items": {
-        "RidgeRecommender": (OURS, "RidgeRecommender", {}),
-        "skrecsys EASE": (SKRECSYS, "EASE", {}),
-    },
-    "neighbours of items that share a user, and 512 singular vectors": {
-        "GraphFilterRecommender": (OURS, "GraphFilterRecommender", {}),
-    },
-    "neighbours of items: all that share a user; 200; 200": {
-        "GraphFilterRecommender, no spectrum": (OURS, "GraphFilterRecommender", {"n_components": 0}),
-        "implicit item-kNN": (IMPLICIT, "nearest_neighbours.CosineRecommender", {"K": 200}),
-        "skrecsys item-kNN": (SKRECSYS, "ItemKNNRecommender", {"n_neighbors": 200}),
-    },
-}
+ROUNDS, CALLS, N, FIT_LIMIT = 5, 200, 20, 300
 NOT_ON = {"gowalla": ["weights of all pairs of items"]}  # a matrix of 41,000 x 41,000 does not fit into memory
 
 
-def rows_of(task_name: str) -> Iterator[dict]:
+def rows_of(task_name: str) -> Rows:
     """Yield the rows of all kinds of models."""
     task = TASKS[task_name]("test")
+    for kind, models in EXPERIMENTS["serving"].items():
+        if kind not in NOT_ON.get(task_name, []):
+            for row in rows_of_kind(task_name, task, models):
+                yield {"kind": kind, **row}
+
+
+def rows_of_kind(task_name: str, task: Task, models: dict[str, Row]) -> Rows:
+    """Yield the rows of the models of one kind, which take turns."""
+    rows: dict[str, Row] = {}
+    taken: dict[str, dict[str, list[float]]] = {}
+    ready: dict[str, Process] = {}
     users = asked_users(task)
-    for kind, models in KINDS.items():
-        if kind in NOT_ON.get(task_name, []):
-            continue
-        rows: dict[str, dict[str, Any]] = {}
-        taken: dict[str, dict[str, list[float]]] = {}
-        with written(task_name, task, users, []) as folder, ExitStack() as stack:
-            ready: dict[str, Process] = {}
-            for name, ((package, driver, prefix), model, parameters) in models.items():
-                rows[name] = {"kind": kind, "recommender": name, "package": package}
-                try:
-                    system = System(package, driver, {"model": prefix + model, **parameters})
-                    ready[name] = stack.enter_context(start(system, folder))
-                    ready[name].ask("fit", FIT_LIMIT, parameters=system.fixed)
-                    rows[name]["version"] = version_of(package)
-                except NoFigureError as error:
-                    ready.pop(name, None)
-                    yield {**rows.pop(name), "failed": str(error)}
-            for _ in range(ROUNDS):
-                for name, process in ready.items():
-                    time(process, "known", "lists", taken.setdefault(name, {}))
-                    if models[name][0] is OURS:
-                        rows[f"{name}, ranker"] = {**rows[name], "recommender": f"{name}, ranker"}
-                        time(process, "ranker", "rank", taken.setdefault(f"{name}, ranker", {}))
-        first = next(iter(taken), None)
-        for name, each in taken.items():
-            row = {"users_per_s": round(len(users) / spread(each["all_s"])["median"])}
-            row |= {key: spread(values) for key, values in each.items() if key != "similar_s"}
-            if "similar_s" in each:
-                row["items_per_s"] = round(task.history.shape[1] / spread(each["similar_s"])["median"])
-            for key in each if name != first else ():
-                if key in taken[first]:
-                    ratios = [theirs / ours for theirs, ours in zip(each[key], taken[first][key], strict=True)]
-                    row[f"{key.removesuffix('_s')}, times"] = spread(ratios, 2)
-            yield rows[name] | row
+    with ExitStack() as stack:
+        for name, model in models.items():
+            row = {"recommender": name, "package": model["package"]}
+            parameters = {key: value for key, value in model.items() if key != "package"}
+            system = System(model["package"], f"with_{model['package']}.py", parameters)
+            try:
+                process = stack.enter_context(system.running(task_name, task, users))
+                process.ask("fit", FIT_LIMIT, parameters=parameters)
+            except NoFigureError as error:
+                yield {**row, "failed": str(error)}
+                continue
+            ready[name], rows[name] = process, {**row, "version": process.version}
+        for _ in range(ROUNDS):
+            for name, process in ready.items():
+                time(process, "known", "lists", taken.setdefault(name, {}))
+                if models[name]["package"] == "skgnnrec":
+                    ranker = f"{name}, ranker"
+                    rows[ranker] = {**rows[name], "recommender": ranker}
+                    time(process, "ranker", "rank", taken.setdefault(ranker, {}))
+    first = next(iter(taken.values()), {})
+    for name, each in taken.items():
+        row = {"users_per_s": round(len(users) / spread(each["all_s"])["median"])}
+        row |= {key: spread(values) for key, values in each.items() if key != "similar_s"}
+        if "similar_s" in each:
+            row["items_per_s"] = round(task.history.shape[1] / spread(each["similar_s"])["median"])
+        if each is not first:
+            row |= {f"{key.removesuffix('_s')}, times": ratios(each[key], first[key]) for key in each if key in first}
+        yield rows[name] | row
 
 
 def time(process: Process, of: str, by: str, taken: dict[str, list[float]]) -> None:
     """Add the seconds for all users and all items, and the milliseconds for single users."""
     found = {"all_s": lists(process, of, LIMIT, N)[1]["seconds"]}
     found |= process.ask("one", LIMIT, n=N, n_calls=CALLS, by=by)
-    similar = process.ask("similar", LIMIT, n=N) if by == "lists" else {}
-    for key, value in {**found, **({"similar_s": similar["seconds"]} if similar else {})}.items():
+    if by == "lists" and (similar := process.ask("similar", LIMIT, n=N)):
+        found["similar_s"] = similar["seconds"]
+    for key, value in found.items():
         taken.setdefault(key, []).append(value)
 
 
-SECTIONS = {
-    name: Section(f"Serving: {TITLES[name].partition(',')[0]}", partial(rows_of, name))
-    for name in ("online_retail", "gowalla")
-}
+SECTIONS = sections("Serving: {}", rows_of, ("online_retail", "gowalla"))

@@ -1,61 +1,51 @@
-"""What does not help, or helps on some data only, on validation parts. Each row changes one setting of the defaults."""
+"""What does not help, or helps on some data only, on validation parts. Each row changes one setting of the defaults.
 
-from collections.abc import Iterator
-from functools import partial
+The changes are in experiments.toml. The section "notes" of tried.json has what was tried by hand, once.
+"""
 
-from common import Section
-from models import embed
-from tasks import TASKS, TITLES, Task, sample_users
+from typing import Any
 
-from skgnnrec import GraphFilterRecommender, ItemCatalog, RidgeRecommender
+from common import EXPERIMENTS, Row, Rows, sections
+from models import build
+from tasks import TASKS, Task, sample_users
+
 from skgnnrec.compose import BlendedRecommender
 from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.recommenders import BaseRecommender
 
-CLASSES = {"ridge": RidgeRecommender, "filter": GraphFilterRecommender}
-# What is changed: (recommender, description, parameters).
-CHANGES = [
-    ("ridge", "linear kernel", {"gamma": 0.0}),
-    ("ridge", "sharper kernel", {"gamma": 2.0}),
-    ("ridge", "more content", {"content_weight": 10.0}),
-    ("ridge", "exponent of the users", {"user_exponent": 0.5}),
-    ("ridge", "exponent of the items", {"item_exponent": 0.1}),
-    ("ridge", "exponents of users and items", {"user_exponent": 0.5, "item_exponent": 0.2}),
-    ("ridge", "less popular items", {"popularity_exponent": -0.1}),
-    ("ridge", "more popular items", {"popularity_exponent": 0.1}),
-    ("ridge", "order of histories", {"order_weight": 0.8}),
-    ("filter", "elementwise power", {"sharpness": 0.7}),
-    ("filter", "elementwise power alone", {"sharpness": 0.7, "n_components": 0}),
-    ("filter", "no low-pass term", {"low_pass_weight": 0.0}),
-    ("filter", "fewer components", {"n_components": 128}),
-    ("filter", "exponent of the degrees", {"degree_exponent": 0.4}),
-    ("filter", "more content", {"content_weight": 1.0}),
-]
+KINDS = ("ridge", "filter")
 
 
-def rows_of(name: str) -> Iterator[dict]:
+def rows_of(name: str) -> Rows:
     """Yield the NDCG@10 of the changes on the validation part of a task."""
     task = TASKS[name]("validation")
-    items = {} if task.texts is None else {"catalog": ItemCatalog(embed(name, task))}
-    start = {kind: evaluate(cls(**items), task) for kind, cls in CLASSES.items()}
-    blend = BlendedRecommender([(kind, cls(**items)) for kind, cls in CLASSES.items()])
-    row = {"recommender": "blend", "change": "ridge and filter, equal weights", "defaults": max(start.values())}
-    yield {**row, "changed": evaluate(blend, task)}
-    for kind, description, changed in CHANGES:
-        if items or not {"gamma", "content_weight"} & set(changed):
-            row = {"recommender": kind, "change": description, "defaults": start[kind]}
-            yield {**row, "changed": evaluate(CLASSES[kind](**items, **changed), task)}
+
+    def make(kind: str, parameters: dict[str, Any]) -> BaseRecommender:
+        return build(name, f"{kind}{'' if task.texts is None else ' + text'}, defaults", task, parameters)
+
+    start = {kind: evaluate(make(kind, {}), task) for kind in KINDS}
+    blend = evaluate(BlendedRecommender([(kind, make(kind, {})) for kind in KINDS]), task)
+    yield row_of("blend", "ridge and filter, equal weights", max(start.values()), blend)
+    for change in EXPERIMENTS["tried"]:
+        kind, parameters = change["recommender"], change["parameters"]
+        if task.texts is not None or not {"gamma", "content_weight"} & set(parameters):
+            yield row_of(kind, change["change"], start[kind], evaluate(make(kind, parameters), task))
+
+
+def row_of(recommender: str, change: str, defaults: float, changed: float) -> Row:
+    """Return a row."""
+    return {"recommender": recommender, "change": change, "defaults": defaults, "changed": changed}
 
 
 def evaluate(model: BaseRecommender, task: Task) -> float:
     """Return the NDCG@10 of a fit, for some of the users."""
-    histories = task.history if task.recent is None else task.recent
     users = sample_users(task, 5000)
-    ranked, _ = model.fit(histories).recommend(histories[users], 10)
+    ranked, _ = model.fit(task.histories).recommend(task.histories[users], 10)
     return round(ndcg_at_k(task.held_out[users], ranked), 4)
 
 
-SECTIONS = {
-    name: Section(f"One setting changed, validation part, NDCG@10: {TITLES[name]}", partial(rows_of, name))
-    for name in ("online_retail", "movietweetings", "movietweetings_quarter")
-}
+SECTIONS = sections(
+    "One setting changed, validation part, NDCG@10: {}",
+    rows_of,
+    ("online_retail", "movietweetings", "movietweetings_quarter"),
+)

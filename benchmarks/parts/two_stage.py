@@ -11,54 +11,43 @@ held-out purchases are the first ones of a user and an item in the last fifth of
 - fit_s: seconds of the fit; ms per 1,000 users: the time of lists of 10 items, the best of three calls.
 """
 
-from collections.abc import Iterator
-from functools import partial
-
 import numpy as np
 import pandas as pd
-from common import Section, timed
-from models import build, chosen_settings
+from common import Rows, Section, timed
+from models import build, load
 from sklearn.ensemble import HistGradientBoostingClassifier
-from tasks import Task, online_retail
+from tasks import Task, accuracy
 
 from skgnnrec import ItemCatalog, PopularityRecommender
 from skgnnrec.compose import BlendedRecommender, TwoStageRecommender
 from skgnnrec.datasets import load_online_retail
-from skgnnrec.metrics import ndcg_at_k, recall_at_k
+from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.model_selection import paired_bootstrap
 from skgnnrec.recommenders import BaseRecommender
 
 TASK, SINGLE = "online_retail", ("ridge + text", "filter + text")
 RANKER = {"max_iter": 200, "learning_rate": 0.05, "max_leaf_nodes": 15, "min_samples_leaf": 50, "random_state": 0}
 # Higher scores and lower ranks never lower the probability.
-SIGNS = {f"{name}_{kind}": sign for name in ("ridge", "filter") for kind, sign in (("score", 1), ("rank", -1))}
-SIGNS |= {"popularity_score": 1, "popularity_rank": -1}
+SIGNS = {f"{name}_{kind}": 1 if kind == "score" else -1
+         for name in ("ridge", "filter", "popularity") for kind in ("score", "rank")}  # fmt: skip
 
 
-def sales(part: str) -> pd.DataFrame:
+def sales() -> pd.DataFrame:
     """Return price, quantity and days since the first and the median sale of each item, of the sales before the cut."""
     data = load_online_retail()
-    events = data.events
-    seconds = events["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
-    if part == "validation":
-        kept = seconds <= np.quantile(seconds, 0.8)
-        events, seconds = events[kept], seconds[kept]
+    seconds = data.events["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
     cut = np.quantile(seconds, 0.8)
-    past = events[seconds <= cut].assign(days=(cut - seconds[seconds <= cut]) / 86_400)
-    found = past.groupby("item_id").agg(
-        price=("unit_price", "median"),
-        quantity=("quantity", "median"),
-        days_since_first=("days", "max"),
-        days_since_median=("days", "median"),
-    )
+    past = data.events.assign(days=(cut - seconds) / 86_400)[seconds <= cut].groupby("item_id")
+    found = past.agg({"unit_price": "median", "quantity": "median", "days": ["max", "median"]})
+    found.columns = ["price", "quantity", "days_since_first", "days_since_median"]
     return found.reindex(data.item_ids).reset_index(drop=True)
 
 
-def models(task: Task, part: str) -> dict[str, BaseRecommender]:
+def models(task: Task) -> dict[str, BaseRecommender]:
     """Return the recommenders by name."""
     single = [(name.split()[0], build(TASK, name, task)) for name in SINGLE]
     popular = ("popularity", PopularityRecommender())
-    described = ("popularity", PopularityRecommender(catalog=ItemCatalog(sales(part))))
+    described = ("popularity", PopularityRecommender(catalog=ItemCatalog(sales())))
     ranker = HistGradientBoostingClassifier(**RANKER, monotonic_cst=SIGNS)
     return {
         **{name: rec for name, (_, rec) in zip(SINGLE, single, strict=True)},
@@ -72,19 +61,18 @@ def models(task: Task, part: str) -> dict[str, BaseRecommender]:
     }
 
 
-def rows_of(part: str) -> Iterator[dict]:
+def rows_of() -> Rows:
     """Yield the figures of each recommender."""
-    task = online_retail(part, chosen_settings(TASK, SINGLE[0])["decay"])
+    task = load(TASK, SINGLE[0])
     X, single = task.recent, {}
     users = np.random.default_rng(0).choice(X.shape[0], 1000, replace=False)
-    for name, model in models(task, part).items():
+    for name, model in models(task).items():
         fit_s, _ = timed(lambda model=model: model.fit(X))
         taken, _ = timed(lambda model=model: model.recommend(X[users], 10), 3)
         lists = model.recommend(X, 10)[0]
-        values = ndcg_at_k(task.held_out, lists, average=False)
-        row = {"recommender": name, "ndcg@10": round(float(np.nanmean(values)), 4)}
-        row |= {"recall@10": round(float(recall_at_k(task.held_out, lists)), 4), "fit_s": round(fit_s, 1)}
+        row = {"recommender": name, **accuracy(task.held_out, lists), "fit_s": round(fit_s, 1)}
         row["ms per 1,000 users"] = round(1e3 * taken)
+        values = ndcg_at_k(task.held_out, lists, average=False)
         if name in SINGLE:
             single[name] = values
         else:
@@ -94,5 +82,4 @@ def rows_of(part: str) -> Iterator[dict]:
         yield row
 
 
-TITLE = "Two stages: Online Retail, with price, quantity and recency as features"
-SECTIONS = {"test": Section(TITLE, partial(rows_of, "test"))}
+SECTIONS = {"test": Section("Two stages: Online Retail, with price, quantity and recency as features", rows_of)}

@@ -7,141 +7,81 @@ processor time of the fit; that of the training by masked words has a row of its
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from common import Section, rounded, stored
+from common import EXPERIMENTS, Row, Rows, Section, rounded, stored_rows, timed
 from models import CACHE, embed, text_embedder
-from tasks import TASKS, Task
+from tasks import TASKS, Task, accuracy, nonempty
 
+import skgnnrec
 from parts.results import cold_recall
-from skgnnrec import (
-    ContentRecommender,
-    GNNRecommender,
-    ItemCatalog,
-    MaskedLMFineTuner,
-    PopularityRecommender,
-    RidgeRecommender,
-)
-from skgnnrec.metrics import auc_at_k, ndcg_at_k, recall_at_k
+from skgnnrec.metrics import auc_at_k
 from skgnnrec.recommenders import BaseRecommender
 
 TASK = "online_retail"
 MASKED = CACHE / f"{TASK}_masked_words.npz"
-# The settings of the steps; the search starts with the last of them.
-START: dict[str, Any] = {"embedding_dim": 64, "n_iter_no_change": 3, "id_embedding": False}
-TRIED: dict[str, tuple] = {
-    "vectors": ("masked words", "pretrained", None),
-    "conv": ("lightgcn", None, "attention"),
-    "id_embedding": (True, False),
-    "embedding_dim": (64, 256),
-    "temperature": (0.1, 0.2),
-}
+STEPS: dict[str, dict[str, Any]] = EXPERIMENTS["whole_system"]["steps"]
+TRIED: dict[str, list] = EXPERIMENTS["whole_system"]["tried"]
 ENOUGH = 0.01  # the relative improvement of a round that is worth another round
-GCN, ATTENTION = START | {"conv": "lightgcn"}, START | {"conv": "attention"}
-LEARNED = GCN | {"id_embedding": True}
-MASKED_WORDS, SEARCHED = "1 training by masked words", "6 after the search"
-STEPS: dict[str, tuple[type[BaseRecommender], str | None, dict[str, Any]]] = {
-    "0 popularity": (PopularityRecommender, None, {}),
-    "0 texts alone, pretrained": (ContentRecommender, "pretrained", {}),
-    "1 texts alone, masked words": (ContentRecommender, "masked words", {}),
-    "2 node features and head, pretrained": (GNNRecommender, "pretrained", START),
-    "2 node features and head, masked words": (GNNRecommender, "masked words", START),
-    "3 GCN, pretrained": (GNNRecommender, "pretrained", GCN),
-    "3 GCN": (GNNRecommender, "masked words", GCN),
-    "3 GCN, another seed": (GNNRecommender, "masked words", GCN | {"random_state": 1}),
-    "3 attention": (GNNRecommender, "masked words", ATTENTION),
-    "4 GCN, learned embeddings": (GNNRecommender, "masked words", LEARNED),
-    "5 the same without early stopping": (GNNRecommender, "masked words", LEARNED | {"early_stopping": False}),
-    "beside: GNN, defaults, no texts": (GNNRecommender, None, {}),
-    "beside: ridge, defaults, no texts": (RidgeRecommender, None, {}),
-    "beside: ridge, defaults, pretrained": (RidgeRecommender, "pretrained", {}),
-    "beside: ridge, defaults, masked words": (RidgeRecommender, "masked words", {}),
-}
-WITHOUT_COLD = ("3 GCN, another seed", "3 attention", "4 GCN, learned embeddings", "5 the same without early stopping")
-ROWS = (*list(STEPS)[:2], MASKED_WORDS, *list(STEPS)[2:11], SEARCHED, *list(STEPS)[11:])
 
 
-def train_by_masked_words(texts: list[str]) -> None:
-    """Train with the texts of the items, and store vectors, seconds and losses in the folder .cache."""
-    CACHE.mkdir(exist_ok=True)
-    before = time.process_time()
-    tuner = MaskedLMFineTuner(text_embedder()).fit(texts)
-    seconds = time.process_time() - before
-    np.savez(MASKED, vectors=tuner.transform(texts), losses=np.negative(tuner.validation_scores_), seconds=seconds)
-
-
-def vectors_of(task: Task, name: str | None) -> np.ndarray | None:
-    """Return the vectors of the items, from the folder .cache if they were computed before."""
-    if name is None:
-        return None
-    if name == "pretrained":
-        return embed(TASK, task)
+def masked_words(texts: list[str]) -> Any:
+    """Return vectors, seconds and losses of a training with texts, from the folder .cache if they are there."""
     if not MASKED.exists():
-        train_by_masked_words(task.texts)
-    return np.load(MASKED)["vectors"]
+        CACHE.mkdir(exist_ok=True)
+        tuner = skgnnrec.MaskedLMFineTuner(text_embedder())
+        seconds, _ = timed(lambda: tuner.fit(texts), clock=time.process_time)
+        np.savez(MASKED, vectors=tuner.transform(texts), losses=np.negative(tuner.validation_scores_), seconds=seconds)
+    return np.load(MASKED)
 
 
-def build(cls: type[BaseRecommender], of_items: np.ndarray | None, settings: dict[str, Any]) -> BaseRecommender:
-    """Return an unfitted recommender."""
-    return cls(**settings, **({} if of_items is None else {"catalog": ItemCatalog(of_items)}))
+def build(task: Task, step: dict[str, Any]) -> BaseRecommender:
+    """Return the unfitted recommender of a step or of a candidate of the search."""
+    named = {key: value or None if key == "conv" else value for key, value in step.items() if key != "cold"}
+    kind, vectors = named.pop("class", None), named.pop("vectors", None)
+    if vectors:
+        of_items = embed(TASK, task) if vectors == "pretrained" else masked_words(task.texts)["vectors"]
+        named["catalog"] = skgnnrec.ItemCatalog(of_items)
+    start = {} if kind else EXPERIMENTS["whole_system"]["start"]
+    return getattr(skgnnrec, kind or "GNNRecommender")(**{**start, **named})
 
 
-def accuracy(task: Task, model: BaseRecommender) -> dict[str, float]:
-    """Return the AUC of the whole catalog, NDCG@10 and recall@10."""
-    asked = np.flatnonzero(np.diff(task.held_out.indptr))
+def fitted(task: Task, step: dict[str, Any]) -> tuple[BaseRecommender, Row, float]:
+    """Return a fitted recommender, its AUC of the whole catalog, NDCG@10 and recall@10, and the time of the fit."""
+    seconds, model = timed(lambda: build(task, step).fit(task.recent), clock=time.process_time)
+    asked = nonempty(task.held_out)
     lists, _ = model.recommend(task.recent[asked], task.history.shape[1])
-    held_out, best = task.held_out[asked], lists[:, :10]
-    return {
-        "AUC": auc_at_k(held_out, lists, seen=task.history[asked]),
-        "ndcg@10": ndcg_at_k(held_out, best),
-        "recall@10": recall_at_k(held_out, best),
-    }
+    auc = auc_at_k(task.held_out[asked], lists, seen=task.history[asked])
+    return model, {**rounded({"AUC": auc}), **accuracy(task.held_out[asked], lists)}, round(seconds, 1)
 
 
-def measure_step(name: str) -> Iterator[dict]:
+def steps(name: str) -> Rows:
     """Yield the row of a step on the test part; cold items where a fit without them can rank them."""
-    task = TASKS[TASK]("test")
-    if name == MASKED_WORDS:
-        vectors_of(task, "masked words")
-        found = np.load(MASKED)
+    task, step = TASKS[TASK]("test"), STEPS[name]
+    if not step:
+        found = masked_words(task.texts)
         losses = [round(float(loss), 2) for loss in found["losses"]]
         yield {"step": name, "cpu_s": round(float(found["seconds"]), 1), "epochs": len(losses), "held-out loss": losses}
         return
-    if name == SEARCHED:
-        rows = stored("whole_system")["search"]["rows"]
-        chosen = max(rows, key=lambda row: row["ndcg@10"])["settings"]
-        settings = START | {key: value for key, value in chosen.items() if key != "vectors"}
-        cls, of_items = GNNRecommender, vectors_of(task, chosen["vectors"])
-    else:
-        cls, content, settings = STEPS[name]
-        of_items = vectors_of(task, content)
-    before = time.process_time()
-    model = build(cls, of_items, settings).fit(task.recent)
-    seconds = round(time.process_time() - before, 1)
-    row = {"step": name, **rounded(accuracy(task, model))}
-    if of_items is not None and name not in WITHOUT_COLD:
-        row["cold_recall@10"] = round(cold_recall(task, build(cls, of_items, settings)), 4)
-    yield row | {"cpu_s": seconds} | ({"epochs": model.n_iter_} if hasattr(model, "n_iter_") else {})
+    if step == {"cold": True}:  # the best candidate of the search
+        step = step | max(stored_rows("whole_system", "search"), key=lambda row: row["ndcg@10"])["settings"]
+    model, row, seconds = fitted(task, step)
+    if step.get("cold") and step.get("vectors"):
+        row["cold_recall@10"] = round(cold_recall(task, build(task, step)), 4)
+    yield {"step": name, **row, "cpu_s": seconds} | ({"epochs": model.n_iter_} if hasattr(model, "n_iter_") else {})
 
 
-def measure_search() -> Iterator[dict]:
+def search() -> Rows:
     """Yield the candidates of the search on the validation part, in the order in which they are tried."""
-    task = TASKS[TASK]("validation")
-    vectors = {name: vectors_of(task, name) for name in TRIED["vectors"]}
-    tried: dict[tuple, dict] = {}
+    task, tried = TASKS[TASK]("validation"), {}
     best = {name: values[0] for name, values in TRIED.items()}
 
     def score(candidate: dict[str, Any]) -> float:
         key = tuple(candidate.values())
         if key not in tried:
-            settings = START | {name: value for name, value in candidate.items() if name != "vectors"}
-            before = time.process_time()
-            model = build(GNNRecommender, vectors[candidate["vectors"]], settings).fit(task.recent)
-            seconds = round(time.process_time() - before, 1)
-            row = {"candidate": len(tried) + 1, "settings": candidate, **rounded(accuracy(task, model))}
-            tried[key] = row | {"cpu_s": seconds}
+            _, row, seconds = fitted(task, candidate)
+            tried[key] = {"candidate": len(tried) + 1, "settings": candidate, **row, "cpu_s": seconds}
         return tried[key]["ndcg@10"]
 
     gain = 1.0
@@ -155,6 +95,6 @@ def measure_search() -> Iterator[dict]:
 
 
 SECTIONS = {
-    "search": Section("A whole system on Online Retail: the search on the validation part", measure_search),
-    "steps": Section("A whole system on Online Retail, step by step", measure_step, ROWS, "step"),
+    "search": Section("A whole system on Online Retail: the search on the validation part", search),
+    "steps": Section("A whole system on Online Retail, step by step", steps, tuple(STEPS), "step"),
 }

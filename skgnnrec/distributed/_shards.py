@@ -12,12 +12,25 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from skgnnrec.distributed._cluster import kept
 from skgnnrec.exceptions import ItemAlignmentError
 from skgnnrec.interactions import Table, Vocabulary, first_few
 
-__all__ = ["UserSample", "check_column", "is_path", "parquet_files", "read_columns", "read_rows", "rows_by_user"]
+__all__ = [
+    "NO_USERS",
+    "Shard",
+    "UserSample",
+    "check_column",
+    "is_path",
+    "parquet_files",
+    "read_columns",
+    "read_rows",
+    "read_shard",
+    "rows_by_user",
+]
 
 SAMPLED = 1024  # users of a shard
+NO_USERS = np.zeros(0, dtype=np.int64)  # with ids
 
 
 def is_path(value: Any) -> bool:
@@ -127,3 +140,12 @@ class UserSample:
                 f"{first_few(ids[order[1:][is_repeated]])}. split_by_user divides a log by users."
             )
         return UserSample(hashes[order[:SAMPLED]], ids[order[:SAMPLED]])
+
+
+Shard = tuple[sparse.csr_array, UserSample]
+
+
+def read_shard(path: str, user: str, item: str, items: list[Any]) -> Shard:
+    """Return the interactions in a file, and a sample of the users; `items` holds the reference of the vocabulary."""
+    users, X, _ = rows_by_user(path, user, item, kept(items), ignore_unknown=False)
+    return X, UserSample.of(users)

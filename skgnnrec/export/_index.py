@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgnnrec._constraints import Interval
 from skgnnrec.interactions import Vocabulary, row_of_each, weigh_by_rank
-from skgnnrec.ranking import ByRecency, Constant, LowRank, Scorer, Sum, UserFactors, WithFallback, top_k
+from skgnnrec.ranking import ByRecency, Constant, Product, Scorer, Sum, WithFallback, top_k
 from skgnnrec.recommenders import BaseRecommender
 
 __all__ = ["ItemIndex", "to_index"]
@@ -154,11 +154,11 @@ def to_index(
     """Return an index of the items of a recommender, for approximate lists from large catalogs.
 
     The scores of the recommender must be dot products of vectors of users and items, plus a bias of the items, as those
-    of `GNNRecommender` and `ContentRecommender` are.
+    of `GNNRecommender`, `SequenceRecommender` and `ContentRecommender` are.
 
     Parameters
     ----------
-    recommender : GNNRecommender or ContentRecommender
+    recommender : GNNRecommender, SequenceRecommender or ContentRecommender
         The fitted recommender.
     n_links : int, default=16
         The number of links of an item in the graph of the index [1]_.
@@ -227,12 +227,12 @@ def _factors_of(scorer: Scorer, name: str) -> tuple[np.ndarray, Callable[[sparse
         return items, lambda X: embed(weigh_by_rank(X, decay))
     if isinstance(scorer, Constant):
         return scorer.values[:, None], lambda X: np.ones((X.shape[0], 1), dtype=np.float32)
-    if isinstance(scorer, LowRank | UserFactors):
+    if isinstance(scorer, Product):
         return np.asarray(scorer.items), scorer.embed
     if isinstance(scorer, Sum):
         parts = [_factors_of(term, name) for term in scorer.terms]
         return np.hstack([items for items, _ in parts]), lambda X: np.hstack([embed(X) for _, embed in parts])
     raise TypeError(
-        "to_index requires scores that are dot products, as those of GNNRecommender and ContentRecommender; the scores "
-        f"of {name} are not."
+        "to_index requires scores that are dot products, as those of GNNRecommender, SequenceRecommender and "
+        f"ContentRecommender; the scores of {name} are not."
     )

@@ -62,7 +62,10 @@ def scores_of(scorer: Scorer, history: History) -> str:
     for kind, build in BUILDERS.items():
         if isinstance(scorer, kind):
             return build(scorer, history)
-    raise TypeError(f"Scores of the kind {type(scorer).__name__} cannot be exported.")
+    raise TypeError(
+        "estimator must be a closed form, a GNNRecommender, or a composition of them; scores of the kind "
+        f"{type(scorer).__name__} have no form in ONNX."
+    )
 
 
 def _constant(scorer: Constant, history: History) -> str:

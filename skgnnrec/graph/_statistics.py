@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,19 @@ from scipy import sparse
 from skgnnrec._device import map_in_threads, n_threads
 from skgnnrec._memory import available_memory, check_memory
 
-__all__ = ["Statistics", "count_users", "largest_of_rows", "pairs_that_fit"]
+__all__ = [
+    "PAIR_BYTES",
+    "Statistics",
+    "check_pairs",
+    "cooccurrence_rows",
+    "count_users",
+    "largest_of_rows",
+    "most_pairs",
+    "pairs_that_fit",
+    "pruned_rows",
+    "stack_rows",
+    "weighted_interactions",
+]
 
 FRACTION_BITS = 32  # of weights that are no integers
 PAIR_BYTES = 12  # a position and a value
@@ -34,6 +47,7 @@ class Statistics:
     item_counts: np.ndarray  # (n_items,), int64
     n_users: int
     user_exponent: float  # a, non-negative
+    multiply: Callable[[np.ndarray], np.ndarray] | None = None  # C times vectors, from interactions that are elsewhere
 
     @classmethod
     def accumulate(cls, X: sparse.csr_array, user_exponent: float = 0.0, max_pairs: int | None = None) -> Statistics:
@@ -42,18 +56,8 @@ class Statistics:
         With `max_pairs`, C contains the pairs of each item with that many others, those of the largest cosines, in both
         orders, and the diagonal, in float32. Such statistics cannot be added to others.
         """
-        lengths = np.diff(X.indptr).astype(np.int64)
-        values, weights = X.data.astype(np.float64), np.ones(X.shape[0])
-        if user_exponent:
-            scaled = 2.0**FRACTION_BITS * np.maximum(lengths, 1) ** -float(user_exponent)
-            weights = np.maximum(np.rint(scaled), 1)
-        if (X.data == 1).all():
-            values, weights = values.astype(np.int64), weights.astype(np.int64)
-        needed = PAIR_BYTES * most_pairs(X)
-        if max_pairs is not None:
-            needed = min(needed, PRUNED_BYTES * (max_pairs + 1) * X.shape[1])
-        check_memory(needed, f"The co-occurrence graph of {X.shape[1]} items", "Leave out the longest histories.")
-        cooccurrence = _cooccurrence(X, values, weights, max_pairs)
+        check_pairs(most_pairs(X), X.shape[1], max_pairs)
+        cooccurrence = _cooccurrence(X, *weighted_interactions(X, user_exponent), max_pairs)
         return cls(cooccurrence, count_users(X), X.shape[0], float(user_exponent))
 
     @property
@@ -90,12 +94,41 @@ def most_pairs(X: sparse.csr_array) -> int:
     return int(min((np.diff(X.indptr).astype(np.float64) ** 2).sum(), float(X.shape[1]) ** 2))
 
 
-def pairs_that_fit(X: sparse.csr_array) -> int | None:
+def pairs_that_fit(most: int, n_items: int) -> int | None:
     """Return the number of pairs of an item for which memory suffices, None where it suffices for all."""
     available = available_memory()
-    if available is None or PAIR_BYTES * most_pairs(X) <= available:
+    if available is None or PAIR_BYTES * most <= available:
         return None
-    return max(FEWEST_PAIRS, available // (2 * PRUNED_BYTES * X.shape[1]))
+    return max(FEWEST_PAIRS, available // (2 * PRUNED_BYTES * n_items))
+
+
+def check_pairs(most: int, n_items: int, max_pairs: int | None) -> None:
+    """Raise MemoryLimitError if co-occurrences of so many pairs, or with `max_pairs` of each item, do not fit."""
+    needed = (
+        PAIR_BYTES * most if max_pairs is None else min(PAIR_BYTES * most, PRUNED_BYTES * (max_pairs + 1) * n_items)
+    )
+    check_memory(needed, f"The co-occurrence graph of {n_items} items", "Leave out the longest histories.")
+
+
+def weighted_interactions(X: sparse.csr_array, user_exponent: float) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Return X and D_u^{-a} X in units of `Statistics.unit`, int64 where X is binary and else float64."""
+    lengths = np.diff(X.indptr).astype(np.int64)
+    values, weights = X.data.astype(np.float64), np.ones(X.shape[0])
+    if user_exponent:
+        scaled = 2.0**FRACTION_BITS * np.maximum(lengths, 1) ** -float(user_exponent)
+        weights = np.maximum(np.rint(scaled), 1)
+    if (X.data == 1).all():
+        values, weights = values.astype(np.int64), weights.astype(np.int64)
+    valued = sparse.csr_array((values, X.indices, X.indptr), shape=X.shape)
+    return valued, sparse.csr_array((values * np.repeat(weights, lengths), X.indices, X.indptr), shape=X.shape)
+
+
+def cooccurrence_rows(X: sparse.csr_array, user_exponent: float, start: int, stop: int) -> sparse.csr_array:
+    """Return the rows of C from `start` to `stop`, with sorted indices."""
+    valued, weighted = weighted_interactions(X, user_exponent)
+    rows = weighted[:, start:stop].T.tocsr() @ valued
+    rows.sort_indices()
+    return rows
 
 
 def largest_of_rows(strength: np.ndarray, indptr: np.ndarray, n: int) -> np.ndarray:
@@ -112,12 +145,10 @@ def largest_of_rows(strength: np.ndarray, indptr: np.ndarray, n: int) -> np.ndar
 
 
 def _cooccurrence(
-    X: sparse.csr_array, values: np.ndarray, weights: np.ndarray, max_pairs: int | None
+    X: sparse.csr_array, valued: sparse.csr_array, weighted: sparse.csr_array, max_pairs: int | None
 ) -> sparse.csr_array:
-    """Return Xᵀ diag(weights) X for X with these values; threads compute blocks of rows: scipy releases the GIL."""
+    """Return the product of the two matrices of `weighted_interactions`; threads compute blocks of rows."""
     lengths = np.diff(X.indptr)
-    valued = sparse.csr_array((values, X.indices, X.indptr), shape=X.shape)
-    weighted = sparse.csr_array((values * np.repeat(weights, lengths), X.indices, X.indptr), shape=X.shape)
     by_item = weighted.T.tocsr()
     # Blocks of equal work, not of equal size: popular items often have neighbouring positions.
     lengths_by_item = sparse.csr_array((np.repeat(lengths, lengths), X.indices, X.indptr), shape=X.shape).sum(axis=0)
@@ -129,23 +160,29 @@ def _cooccurrence(
 
     def rows_of(start: int, stop: int) -> sparse.csr_array:
         rows = by_item[start:stop] @ valued
-        return rows if max_pairs is None else _pruned(rows, start, diagonal, max_pairs)
+        return rows if max_pairs is None else pruned_rows(rows, start, diagonal, max_pairs)
 
-    blocks = map_in_threads(lambda ends: rows_of(*ends), list(itertools.pairwise(bounds)))
-    product = sparse.vstack(blocks, format="csr")
+    blocks = map_in_threads(lambda ends: rows_of(*ends), list(itertools.pairwise(bounds)))  # scipy releases the GIL
+    product = stack_rows(blocks, max_pairs)
     if max_pairs is not None:
-        return sparse.csr_array(product.maximum(product.T))
+        return product
     # The product is symmetric, and its transpose has sorted indices: else the order of sums depends on the blocks.
     ordered = product.tocsc()
     return sparse.csr_array((ordered.data, ordered.indices, ordered.indptr), shape=product.shape)
 
 
-def _pruned(rows: sparse.csr_array, start: int, diagonal: np.ndarray, n: int) -> sparse.csr_array:
+def stack_rows(blocks: list[sparse.csr_array], max_pairs: int | None) -> sparse.csr_array:
+    """Return C from its rows, with the pairs that remain for one of their items in both orders."""
+    product = sparse.vstack(blocks, format="csr")
+    return product if max_pairs is None else sparse.csr_array(product.maximum(product.T))
+
+
+def pruned_rows(rows: sparse.csr_array, start: int, diagonal: np.ndarray, n: int) -> sparse.csr_array:
     """Return rows of C, the first of which is row `start`, with the diagonal and the n pairs of largest cosines."""
     rows.sort_indices()  # equal cosines are kept in the order of the items, not of the users
     strength = rows.data / np.sqrt(diagonal[rows.indices])
     of_each = np.repeat(np.arange(start, start + rows.shape[0]), np.diff(rows.indptr))
     strength[rows.indices == of_each] = np.inf
     kept = largest_of_rows(strength, rows.indptr, n + 1)
-    ends = np.append(0, np.cumsum(kept))[rows.indptr]
+    ends = np.append(0, np.cumsum(kept))[rows.indptr].astype(rows.indices.dtype)  # with int64, a pair has 12 bytes
     return sparse.csr_array((rows.data[kept].astype(np.float32), rows.indices[kept], ends), shape=rows.shape)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgnnrec._constraints import Interval
 from skgnnrec.inspection._contributions import Contributions
 from skgnnrec.inspection._gradients import check_gradients, integrated_gradients
-from skgnnrec.interactions import Vocabulary, as_ids, first_few, row_of_each
+from skgnnrec.interactions import Vocabulary, first_few, row_of_each
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer, fitted_recommender, rank_in_blocks
 from skgnnrec.recommenders import BaseRecommender, LogRecommender
 
@@ -33,7 +33,7 @@ COLUMNS = ["user", "item", "source", "kind", "contribution"]
 
 def explain(
     recommender: Any,
-    X: Any,
+    X: Any = None,
     items: Any = None,
     *,
     method: str = "additive",
@@ -57,8 +57,10 @@ def explain(
     ----------
     recommender : BaseRecommender or LogRecommender
         A fitted recommender. Fitted searches and pipelines are accepted.
-    X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), or list of ids
-        The histories; for a `LogRecommender` the ids of users.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items), list of ids, or log, default=None
+        The histories. A `LogRecommender` takes the ids of users, whose histories are those of the fit; None takes all
+        of its users. It also takes histories as in ``recommend(histories=...)``: a list of baskets, a mapping from
+        users to baskets, or a log.
     items : array-like of shape (n_users, n_explained), default=None
         The items to explain for each user, as `recommend` returns them. None explains the items that are recommended.
     method : {"additive", "counterfactual", "integrated_gradients"}, default="additive"
@@ -71,8 +73,8 @@ def explain(
     query_weight : float, default=0.8
         The weight of the query, as in `recommend`.
     users : array-like of shape (n_users,) or table with n_users rows, default=None
-        The users of the rows of X, as in the `recommend` of `SocialRecommender` and `UserContentRecommender`. A
-        `LogRecommender` knows them.
+        The users of the rows of X, as in the `recommend` of `SocialRecommender` and `UserContentRecommender`. For a
+        `LogRecommender`, these are the ids in `X`.
 
     Returns
     -------
@@ -93,8 +95,9 @@ def explain(
     Raises
     ------
     ValueError
-        If `items` does not have one row for each user, or holds unknown items; if `method` is "integrated_gradients"
-        and the recommender is no `GNNRecommender` or there is a query.
+        If `X` is None for another recommender than a `LogRecommender`; if `items` does not have one row for each user,
+        or holds unknown items; if `method` is "integrated_gradients" and the recommender is no `GNNRecommender` or
+        there is a query.
     ImportError
         If `method` is "integrated_gradients" and captum is not installed.
 
@@ -186,14 +189,21 @@ class _Task:
     items: np.ndarray  # ids
 
 
-def read_histories(fitted: Any, X: Any) -> tuple[BaseRecommender, sparse.csr_array, np.ndarray, Vocabulary | None]:
-    """Return the recommender of matrices, the histories, the ids of the users and the vocabulary of the items."""
+def read_histories(
+    fitted: Any, X: Any, about: Any = None
+) -> tuple[BaseRecommender, sparse.csr_array, np.ndarray, Vocabulary | None]:
+    """Return the recommender of matrices, histories with data of users, their ids and the vocabulary of the items."""
     if isinstance(fitted, LogRecommender):
         check_is_fitted(fitted)
-        users = as_ids(X, "X")
-        return fitted.recommender_, fitted._histories(fitted._users_.positions(users, "X")), users, fitted._items_
+        histories, users, are_named = fitted._read_users_or_histories(about if X is None else X)
+        inner = fitted.recommender_
+        return inner, inner._with_data(histories, users if are_named else None), users, fitted._items_
+    if X is None:
+        raise ValueError(f"X must be the histories to explain, a {type(fitted).__name__} does not keep them; got None.")
     histories = fitted._check_histories(X)
     users = X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(histories.shape[0])
+    if about is not None:
+        histories = fitted._with_data(histories, about)
     return fitted, histories, users, fitted._vocabulary_
 
 
@@ -203,9 +213,7 @@ def labels_of(recommender: BaseRecommender, vocabulary: Vocabulary | None) -> np
 
 
 def _read(fitted: Any, X: Any, items: Any, query: Any, query_weight: float, about: Any) -> _Task:
-    inner, histories, users, vocabulary = read_histories(fitted, X)
-    if about is not None or isinstance(fitted, LogRecommender):
-        histories = inner._with_data(histories, users if about is None else about)
+    inner, histories, users, vocabulary = read_histories(fitted, X, about)
     labels = labels_of(inner, vocabulary)
     scorer: Scorer = inner._scorer_
     steered = histories

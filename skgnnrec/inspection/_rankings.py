@@ -112,7 +112,7 @@ def rank_each(estimators: Mapping[str, Any], X: Any, y: Any, k: int) -> dict[str
             check_matrix(y, inner, "y")
         rankings[name] = rank_held_out(inner, histories, y, k)
     first = next(iter(rankings.values()))
-    warn_of_leak(first.histories, first.held_out, stacklevel=3)  # at the call of from_estimator
+    warn_of_leak(first.histories, first.held_out)
     if not first.held_out.nnz:
         raise ValueError("There is nothing to draw: X and y have no held-out interactions.")
     different = [name for name, ranking in rankings.items() if not _has_same_users(ranking, first)]

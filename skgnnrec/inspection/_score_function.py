@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from skgnnrec.inspection._explain import labels_of, read_histories
 from skgnnrec.interactions import check_interactions, naming
 from skgnnrec.ranking import fitted_recommender
-from skgnnrec.recommenders import LogRecommender
 
 __all__ = ["score_function"]
 
@@ -64,16 +63,14 @@ def score_function(recommender: Any, X: Any, item: Any) -> tuple[Callable[[Any],
     """
     fitted, X = fitted_recommender(recommender, X)
     check_is_fitted(fitted)
-    inner, histories, users, vocabulary = read_histories(fitted, X)
+    inner, histories, _, vocabulary = read_histories(fitted, X)
     if histories.shape[0] != 1:
         raise ValueError(f"X must have one row, the history of one user; got {histories.shape[0]} rows.")
     labels = labels_of(inner, vocabulary)
     with naming("item"):
         columns = fitted._columns([item], "item")
-    places, weights = histories.indices, histories.data
-    if isinstance(fitted, LogRecommender):  # what is known of the user beside the history
-        histories = inner._with_data(histories, users)
-    further = histories[:, inner.n_features_in_ :]
+    items, further = histories[:, : inner.n_features_in_], histories[:, inner.n_features_in_ :]
+    places, weights = items.indices, items.data
     scorer = inner._scorer_.take(columns)
     baseline = float(inner._scorer_.baseline(histories, columns)[0])
 

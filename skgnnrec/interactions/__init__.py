@@ -11,7 +11,7 @@ from skgnnrec.interactions._hold_out import (
     labelled_as,
     row_of_each,
 )
-from skgnnrec.interactions._ids import as_ids, as_positions, describe_type, first_few
+from skgnnrec.interactions._ids import as_ids, as_positions, describe_type, first_few, joined_ids
 from skgnnrec.interactions._logs import (
     Log,
     concatenate_logs,
@@ -33,12 +33,13 @@ from skgnnrec.interactions._matrix import (
 from skgnnrec.interactions._order import has_order, places_from_end, weigh_by_rank
 from skgnnrec.interactions._packing import pack, unpack
 from skgnnrec.interactions._pairs import columns_of_pairs
-from skgnnrec.interactions._rows import find_rows
+from skgnnrec.interactions._rows import find_rows, row_keys
 from skgnnrec.interactions._sources import LogSource, open_log
 from skgnnrec.interactions._sparse import check_indices
 from skgnnrec.interactions._tables import Table, naming, read_table
 from skgnnrec.interactions._times import SPAN, Times, conversion_to_times, read_times
 from skgnnrec.interactions._vocabulary import Vocabulary
+from skgnnrec.interactions._warnings import warn_caller
 
 __all__ = [
     "SPAN",
@@ -69,6 +70,7 @@ __all__ = [
     "hold_out_last",
     "hold_out_share",
     "hold_out_share_of_users",
+    "joined_ids",
     "labelled_as",
     "matrix_of_pairs",
     "naming",
@@ -80,9 +82,11 @@ __all__ = [
     "read_table",
     "read_times",
     "refuse_log",
+    "row_keys",
     "row_of_each",
     "shape_of",
     "unpack",
+    "warn_caller",
     "warn_of_types",
     "weigh",
     "weigh_by_rank",

@@ -1,6 +1,5 @@
 """Splits of an interaction matrix into histories and held-out interactions, two matrices that add up to it."""
 
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from skgnnrec.exceptions import EmptyHistoryWarning
 from skgnnrec.interactions._order import has_order
+from skgnnrec.interactions._warnings import warn_caller
 
 __all__ = [
     "hide_from_fit",
@@ -123,10 +123,8 @@ def _last_of_each_row(X: sparse.csr_array, order: NDArray[Any], size: float) -> 
     n_stored = np.diff(X.indptr).astype(np.int64)
     n_held_out = _count_of_rows(size, n_stored)
     if not n_held_out.any():
-        warnings.warn(
-            f"Nothing is held out: none of the {X.shape[0]} users has two or more interactions.",
-            EmptyHistoryWarning,
-            stacklevel=3,
+        warn_caller(
+            f"Nothing is held out: none of the {X.shape[0]} users has two or more interactions.", EmptyHistoryWarning
         )
     # The sort keeps rows together: the values of a row stay at indptr[row]:indptr[row + 1], in ascending order.
     ascending = np.lexsort((order, rows))

@@ -1,6 +1,5 @@
 """Logs as arrays with one entry per interaction, and their conversion to a weighted matrix."""
 
-import warnings
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from skgnnrec.interactions._matrix import LARGEST_WEIGHT
 from skgnnrec.interactions._tables import Table
 from skgnnrec.interactions._times import Times
 from skgnnrec.interactions._vocabulary import Vocabulary
+from skgnnrec.interactions._warnings import warn_caller
 
 __all__ = [
     "Log",
@@ -155,14 +155,12 @@ def hide_share(log: Log, shape: tuple[int, int], share: float, seed: int) -> np.
     return ~np.isin(keys, kept)
 
 
-def warn_of_types(users: np.ndarray, known: Vocabulary, stacklevel: int = 3) -> None:
+def warn_of_types(users: np.ndarray, known: Vocabulary) -> None:
     """Warn when no user is known and their ids differ in type from those of the fit: 7 is not "7"."""
     asked, fitted = describe_type(users), describe_type(known.ids)
     if len(users) and asked != fitted:
-        warnings.warn(
-            f"None of the users was in the fit: their ids are of type {asked}, those of the fit of type {fitted}.",
-            UserWarning,
-            stacklevel=stacklevel,
+        warn_caller(
+            f"None of the users was in the fit: their ids are of type {asked}, those of the fit of type {fitted}."
         )
 
 

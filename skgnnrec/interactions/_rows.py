@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-__all__ = ["find_rows"]
+__all__ = ["find_rows", "row_keys"]
 
 SEED = 7  # of the random numbers of the columns: keys are the same in every process
 
@@ -13,7 +13,7 @@ def find_rows(X: sparse.csr_array, rows: sparse.csr_array, *, with_values: bool)
 
     Both are canonical. Without values, rows are equal if they have the same items.
     """
-    all_keys, keys = (_row_keys(part, with_values) for part in (X, rows))
+    all_keys, keys = (row_keys(part, with_values) for part in (X, rows))
     order = np.argsort(all_keys, kind="stable")
     # The n-th of some equal rows takes the n-th equal row of X.
     asked = np.argsort(keys, kind="stable")
@@ -29,7 +29,7 @@ def find_rows(X: sparse.csr_array, rows: sparse.csr_array, *, with_values: bool)
     return found
 
 
-def _row_keys(X: sparse.csr_array, with_values: bool) -> np.ndarray:
+def row_keys(X: sparse.csr_array, with_values: bool) -> np.ndarray:
     """Return a 64-bit key of the content of each row: equal rows have equal keys, others almost surely not."""
     rng = np.random.default_rng(SEED)
     columns = rng.integers(1, 2**63, X.shape[1], dtype=np.uint64)[X.indices]

@@ -348,7 +348,7 @@ class JointScorer(BaseEstimator):
 
 def _rank(estimator: Any, X: Any, y: Any, k: int) -> HeldOutRanking:
     ranking: HeldOutRanking = rank_held_out(estimator, X, y, k)
-    warn_of_leak(ranking.histories, ranking.held_out, stacklevel=4)  # at the call of the scorer
+    warn_of_leak(ranking.histories, ranking.held_out)
     return ranking
 
 

@@ -226,7 +226,7 @@ def _run(
             ranking, cost = fit_and_rank(clone(estimator), X_train, histories, held_out, k, candidates)
             costs[name].append(cost)
             if not values:
-                warn_of_leak(ranking.histories, ranking.held_out, stacklevel=3)  # at the call of compare_recommenders
+                warn_of_leak(ranking.histories, ranking.held_out)
             index = ranking.users if rows is None else rows
             measured = scorer.evaluate_users(ranking).items()
             values |= {(metric, name): pd.Series(per_user, index) for metric, per_user in measured}

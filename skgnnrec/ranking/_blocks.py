@@ -1,5 +1,7 @@
 """Ranking of candidates by blocks of users: the matrix of users × candidates is never in memory."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
 
@@ -18,7 +20,8 @@ ROW_CHUNK = 32
 # Approximate scores of all candidates and exact ones of the best are faster than exact scores of all: the break-even
 # was measured between 1,500 and 3,000 columns, on two cores with 64 to 384 dimensions.
 MANY_COLUMNS = 3000
-SPARSE_ROWS = 8  # times as many candidates as stored weights of an item: then these are sorted alone
+SPARSE_ROWS = 8  # times as many candidates as stored weights of the items of a history: then these are sorted alone
+SPARSE_BLOCK = 256  # users at a time
 COLUMNS_PER_K = 100  # for longer lists, the exact scores of their candidates take the time that was saved
 CLOSE = 4  # times k candidates of a row are compared exactly at most; rows with more near-ties are scored exactly
 RESULT_BYTES = 12  # for each place in a list: its column and its score
@@ -40,9 +43,9 @@ def rank_in_blocks(
         f"The ranking of {n_columns} candidates for {n_users} users, in lists of {k},",
         "Ask for shorter lists, or for fewer users at a time.",
     )
-    weights = _weights_of_single_items(scorer, X)
+    weights = _sparse_weights(scorer, X)
     if weights is not None:
-        return _rank_single_items(scorer, weights, X, k, seen)
+        return _rank_sparsely(scorer, weights, X, k, seen)
     columns = np.full((n_users, k), -1, dtype=np.int64)
     scores = np.full((n_users, k), -np.inf, dtype=np.float32)
 
@@ -56,32 +59,38 @@ def rank_in_blocks(
     return columns, scores
 
 
-def _weights_of_single_items(scorer: Scorer, X: sparse.csr_array) -> sparse.csr_array | None:
-    """Return the weights that are the scores of histories of one item each; None where that is not faster."""
+def _sparse_weights(scorer: Scorer, X: sparse.csr_array) -> sparse.csr_array | None:
+    """Return the weights if the scores are those of sparse weights alone, and most of them are 0."""
     inner = scorer.scorer if isinstance(scorer, WithFallback) else scorer
-    if not isinstance(inner, SparseWeights) or not (np.diff(X.indptr) == 1).all():
+    if not isinstance(inner, SparseWeights) or X.shape[0] <= 1:  # of one user, all scores are as fast
         return None
-    is_sparse = inner.weights.nnz * SPARSE_ROWS <= inner.weights.shape[0] * inner.n_columns
+    n_products = np.diff(inner.weights.indptr)[X.indices].sum(dtype=np.int64)
+    is_sparse = n_products * SPARSE_ROWS <= X.shape[0] * inner.n_columns
     return inner.weights if is_sparse and inner.weights.has_sorted_indices else None
 
 
-def _rank_single_items(
+def _rank_sparsely(
     scorer: Scorer, weights: sparse.csr_array, X: sparse.csr_array, k: int, seen: sparse.csr_array | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ranking of histories of one item each, from the stored weights of the item."""
+    """Return the ranking from the scores that are not 0; the sparse product adds up in the order of the dense one."""
     columns = np.empty((X.shape[0], k), dtype=np.int64)
     scores = np.empty((X.shape[0], k), dtype=np.float32)
     is_ranked = np.zeros(X.shape[0], dtype=bool)
-    for row, (item, value) in enumerate(zip(X.indices.tolist(), X.data, strict=True)):
-        stored = slice(weights.indptr[item], weights.indptr[item + 1])
-        candidates, products = weights.indices[stored], value * weights.data[stored]
-        if seen is not None:
-            marked = seen.indices[seen.indptr[row] : seen.indptr[row + 1]]
-            products[np.isin(candidates, marked) if len(marked) > 1 else candidates == marked] = -np.inf
-        if np.count_nonzero(products > 0) >= k:  # else candidates without weight are in the list
-            chosen = np.flatnonzero(products >= np.partition(products, len(products) - k)[len(products) - k])
-            chosen = chosen[np.argsort(-products[chosen], kind="stable")[:k]]
-            columns[row], scores[row], is_ranked[row] = candidates[chosen], products[chosen], True
+
+    def rank_rows(start: int) -> None:
+        products = X[start : start + SPARSE_BLOCK] @ weights
+        products.sort_indices()
+        for row, (first, last) in enumerate(pairwise(products.indptr.tolist()), start=start):
+            candidates, values = products.indices[first:last], products.data[first:last]
+            if seen is not None:
+                marked = seen.indices[seen.indptr[row] : seen.indptr[row + 1]]
+                values[np.isin(candidates, marked) if len(marked) > 1 else candidates == marked] = -np.inf
+            if np.count_nonzero(values > 0) >= k:  # else candidates without weight are in the list
+                chosen = np.flatnonzero(values >= np.partition(values, len(values) - k)[len(values) - k])
+                chosen = chosen[np.argsort(-values[chosen], kind="stable")[:k]]
+                columns[row], scores[row], is_ranked[row] = candidates[chosen], values[chosen], True
+
+    map_in_threads(rank_rows, range(0, X.shape[0], SPARSE_BLOCK))
     others = np.flatnonzero(~is_ranked)
     block = _block_rows(len(others), scorer.n_columns)
     for start in range(0, len(others), block):

@@ -1,13 +1,12 @@
 """Rankings of held-out interactions, and the recommenders inside searches, pipelines and `LogRecommender`."""
 
-import warnings
 from typing import Any
 
 from scipy import sparse
 from sklearn.pipeline import Pipeline
 
 from skgnnrec.exceptions import LeakageWarning
-from skgnnrec.interactions import check_interactions, hold_out_share, labelled_as, refuse_log
+from skgnnrec.interactions import check_interactions, hold_out_share, labelled_as, refuse_log, warn_caller
 
 __all__ = [
     "fitted_recommender",
@@ -45,16 +44,15 @@ def fitted_recommender(estimator: Any, X: Any) -> tuple[Any, Any]:
     return estimator, X
 
 
-def warn_of_leak(histories: sparse.csr_array, held_out: sparse.csr_array, stacklevel: int) -> None:
+def warn_of_leak(histories: sparse.csr_array, held_out: sparse.csr_array) -> None:
     """Warn if held-out interactions are part of the histories."""
     n_shared = (histories > 0).multiply(held_out > 0).nnz
     if n_shared:
-        warnings.warn(
+        warn_caller(
             f"The split leaks: {n_shared} of {held_out.nnz} held-out interactions are in the histories too, and items "
             "of the history are not recommended. Hold out interactions that X does not contain, as split_interactions "
             "does.",
             LeakageWarning,
-            stacklevel=stacklevel + 1,
         )
 
 

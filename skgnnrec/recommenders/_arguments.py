@@ -1,6 +1,5 @@
 """Checks of the arguments of recommenders: tables in the place of catalogs, held-out items, ratings as y."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +8,7 @@ from scipy import sparse
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.interactions import Vocabulary, first_few
+from skgnnrec.interactions import Vocabulary, first_few, warn_caller
 
 __all__ = [
     "as_list",
@@ -102,7 +101,7 @@ def one_per_row(columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array
     return sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns[rows])), shape=shape)
 
 
-def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str, *, stacklevel: int = 5) -> None:
+def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str) -> None:
     """Warn of a y that holds one rating for each interaction, because `fit` does not use y.
 
     Held-out items and labels for a splitter are whole numbers, one for each row; so are the ratings of a log, whose
@@ -119,8 +118,7 @@ def warn_of_ratings(y: Any, n_rows: int, n_interactions: int | None, advice: str
     are_stars = len(values) >= FEWEST_STARS and values[0] >= 0 and values[-1] <= LARGEST_STARS
     is_clear = n not in (n_rows, 1) and n == n_interactions
     if is_clear or not is_whole or (n_interactions is None and n == n_rows and are_stars):
-        message = f"y is not used in fit, but holds {n} numbers that look like ratings. {advice}"
-        warnings.warn(message, stacklevel=stacklevel)
+        warn_caller(f"y is not used in fit, but holds {n} numbers that look like ratings. {advice}")
 
 
 def as_list(ids: Any) -> Any:

@@ -136,7 +136,7 @@ class BaseRecommender(
         if y is not None:
             n_rows, n_interactions = shape_of(X, "X")[0], int(self._item_counts_.sum())
             advice = "Put them into X as the values of interactions, or use GNNRatingRegressor."
-            warn_of_ratings(y, n_rows, n_interactions, advice, stacklevel=6)
+            warn_of_ratings(y, n_rows, n_interactions, advice)
         return self
 
     def _validate_params(self) -> None:

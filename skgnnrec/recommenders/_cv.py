@@ -25,6 +25,7 @@ from skgnnrec.interactions import (
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._graph_filter import GraphFilterRecommender
 from skgnnrec.recommenders._ridge import RidgeRecommender
+from skgnnrec.recommenders._sparse_inverse import chosen_solver
 from skgnnrec.recommenders._updates import ClosedForm
 
 __all__ = ["GraphFilterRecommenderCV", "RidgeRecommenderCV"]
@@ -109,29 +110,13 @@ class _SelfTuning(ClosedForm):
     }
 
     _tuned: ClassVar[type[BaseRecommender]]
-    _default_grid: ClassVar[dict[str, Sequence]]
+    _grid: ClassVar[dict[str, Sequence]]  # by default
 
     # Settings are chosen on the interactions of users.
     _exponent_of_sums = ClosedForm._exponent_of_sums
 
-    def __init__(
-        self,
-        grid: dict[str, Sequence] | None = None,
-        *,
-        max_users: int = 5000,
-        n_recommendations: int = 10,
-        catalog: ItemCatalog | None = None,
-        item_encoder: Any = None,
-        memory: Any = None,
-        random_state: Any = 0,
-    ) -> None:
-        self.grid = grid
-        self.max_users = max_users
-        self.n_recommendations = n_recommendations
-        self.catalog = catalog
-        self.item_encoder = item_encoder
-        self.memory = memory
-        self.random_state = random_state
+    grid: dict[str, Sequence] | None
+    max_users: int
 
     def _learn(self, X: Any, previous: Any, **options: Any) -> None:
         refuse_log(X)
@@ -156,14 +141,22 @@ class _SelfTuning(ClosedForm):
 
     def _change(self, forgotten: np.ndarray, further: sparse.csr_array) -> None:
         """Leave out some of the rows and add others; the settings remain those of the last search."""
-        chosen = self._tuned(random_state=self.random_state, **self.best_params_)
-        chosen.__dict__.update({name: value for name, value in vars(self).items() if name.endswith("_")})
+        chosen = self._as_chosen()
         chosen._change(forgotten, further)
         self.__dict__.update({name: value for name, value in vars(chosen).items() if name.endswith("_")})
 
+    def _as_chosen(self) -> Any:
+        """Return a recommender with the chosen settings and the fitted state of this one."""
+        chosen = self._tuned(random_state=self.random_state, **self.best_params_)
+        chosen.__dict__.update({name: value for name, value in vars(self).items() if name.endswith("_")})
+        return chosen
+
+    def _content_contributions(self, X: sparse.csr_array, columns: np.ndarray) -> np.ndarray:
+        return self._as_chosen()._content_contributions(X, columns)
+
     def _grid_for(self, X: sparse.csr_array, catalog: ItemCatalog | None) -> dict[str, Sequence]:
         """Return the values of each parameter, only the first one where others change nothing."""
-        grid = self._default_grid if self.grid is None else self.grid
+        grid = self._default_grid(X) if self.grid is None else self.grid
         tunable = self._tuned().get_params().keys() - self.get_params().keys()
         for name, values in grid.items():
             if name not in tunable:
@@ -174,6 +167,9 @@ class _SelfTuning(ClosedForm):
                 self._tuned(**{name: value})._validate_params()
         idle = (() if has_order(X) else NEEDS_ORDER) + (() if catalog is not None else NEEDS_CATALOG)
         return {name: list(values[:1] if name in idle else values) for name, values in grid.items()}
+
+    def _default_grid(self, X: sparse.csr_array) -> dict[str, Sequence]:
+        return self._grid
 
 
 class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
@@ -196,6 +192,15 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
         - `popularity_exponent`: 0.0, -0.2, -0.1, 0.1;
         - `alpha`: 10.0, 4.0;
         - `gamma`: 0.5, 0.0;
+        - `content_weight`: 3.0, 0.3.
+
+        Catalogs with which the solver is "sparse" have a grid of their own:
+
+        - `rank_decay`: None, 0.9, 0.75, 0.5;
+        - `alpha`: 10.0, 3.0;
+        - `user_exponent`: 0.0, 0.5;
+        - `popularity_exponent`: 0.0, -0.1, 0.1;
+        - `n_predictors`: 64, 128;
         - `content_weight`: 3.0, 0.3.
 
         Where X has no order, and where there is no catalog, parameters that have no effect keep their first value.
@@ -252,7 +257,7 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
 
     _parameter_constraints: ClassVar[dict] = _SelfTuning._parameter_constraints
     _tuned: ClassVar[type[BaseRecommender]] = RidgeRecommender
-    _default_grid: ClassVar[dict[str, Sequence]] = {
+    _grid: ClassVar[dict[str, Sequence]] = {
         "rank_decay": (None, 0.9, 0.75, 0.5),
         "order_weight": (0.0, 0.4, 0.8, 1.2),
         "popularity_exponent": (0.0, -0.2, -0.1, 0.1),
@@ -260,6 +265,37 @@ class RidgeRecommenderCV(_SelfTuning, RidgeRecommender):
         "gamma": (0.5, 0.0),
         "content_weight": (3.0, 0.3),
     }
+    _sparse_grid: ClassVar[dict[str, Sequence]] = {
+        "rank_decay": (None, 0.9, 0.75, 0.5),
+        "alpha": (10.0, 3.0),
+        "user_exponent": (0.0, 0.5),
+        "popularity_exponent": (0.0, -0.1, 0.1),
+        "n_predictors": (64, 128),
+        "content_weight": (3.0, 0.3),
+    }
+
+    def __init__(
+        self,
+        grid: dict[str, Sequence] | None = None,
+        *,
+        max_users: int = 5000,
+        n_recommendations: int = 10,
+        catalog: ItemCatalog | None = None,
+        item_encoder: Any = None,
+        memory: Any = None,
+        random_state: Any = 0,
+    ) -> None:
+        self.grid = grid
+        self.max_users = max_users
+        self.n_recommendations = n_recommendations
+        self.catalog = catalog
+        self.item_encoder = item_encoder
+        self.memory = memory
+        self.random_state = random_state
+
+    def _default_grid(self, X: sparse.csr_array) -> dict[str, Sequence]:
+        is_sparse = chosen_solver("auto", 0.0, X.shape[1]) == "sparse"
+        return self._sparse_grid if is_sparse else self._grid
 
 
 class GraphFilterRecommenderCV(_SelfTuning, GraphFilterRecommender):
@@ -338,7 +374,7 @@ class GraphFilterRecommenderCV(_SelfTuning, GraphFilterRecommender):
 
     _parameter_constraints: ClassVar[dict] = _SelfTuning._parameter_constraints
     _tuned: ClassVar[type[BaseRecommender]] = GraphFilterRecommender
-    _default_grid: ClassVar[dict[str, Sequence]] = {
+    _grid: ClassVar[dict[str, Sequence]] = {
         "rank_decay": (None, 0.9, 0.75, 0.5),
         "alpha": (0.3, 0.1, 1.0),
         "popularity_exponent": (0.3, 0.1, 0.2, 0.4),
@@ -346,3 +382,22 @@ class GraphFilterRecommenderCV(_SelfTuning, GraphFilterRecommender):
         "popularity_weight": (20.0, 0.0, 200.0),
         "content_weight": (0.2, 0.0, 0.1, 0.4),
     }
+
+    def __init__(
+        self,
+        grid: dict[str, Sequence] | None = None,
+        *,
+        max_users: int = 5000,
+        n_recommendations: int = 10,
+        catalog: ItemCatalog | None = None,
+        item_encoder: Any = None,
+        memory: Any = None,
+        random_state: Any = 0,
+    ) -> None:
+        self.grid = grid
+        self.max_users = max_users
+        self.n_recommendations = n_recommendations
+        self.catalog = catalog
+        self.item_encoder = item_encoder
+        self.memory = memory
+        self.random_state = random_state

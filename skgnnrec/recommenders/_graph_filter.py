@@ -15,6 +15,7 @@ from skgnnrec.graph import (
     SimilarityGraph,
     Spectrum,
     Statistics,
+    most_pairs,
     pairs_that_fit,
     popularity_scale,
     rescale,
@@ -251,7 +252,8 @@ class GraphFilterRecommender(ClosedForm):
         n_components = min(int(self.n_components), max(1, min(n_users, X.shape[1]) // 4))
         if statistics is not None:
             self._item_counts_ = statistics.item_counts
-            found, (graph, mass) = spectrum_of_sums(statistics, n_components), _graph(statistics, self.sharpness)
+            found = spectrum_of_sums(statistics, n_components, self.random_state)
+            graph, mass = _graph(statistics, self.sharpness)
         else:
             X = binarize(X) if self.binary else X
             # Hashed once for both caches.
@@ -325,7 +327,8 @@ class GraphFilterRecommender(ClosedForm):
 def _cooccurrence(
     X: sparse.csr_array, key: str | None, degree_exponent: float, sharpness: float
 ) -> tuple[sparse.csr_array, np.float32]:
-    return _graph(Statistics.accumulate(X, 2 * degree_exponent, pairs_that_fit(X)), sharpness)
+    max_pairs = pairs_that_fit(most_pairs(X), X.shape[1])
+    return _graph(Statistics.accumulate(X, 2 * degree_exponent, max_pairs), sharpness)
 
 
 def _graph(statistics: Statistics, sharpness: float) -> tuple[sparse.csr_array, np.float32]:

@@ -1,6 +1,5 @@
 """Histories by ids: baskets that are given with a question, users of the fit, and what of them can be scored."""
 
-import warnings
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec.exceptions import EmptyHistoryWarning, LeakageWarning
-from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few, matrix_of_pairs
+from skgnnrec.interactions import Vocabulary, as_ids, describe_type, first_few, matrix_of_pairs, warn_caller
 from skgnnrec.recommenders._arguments import as_list
 
 __all__ = [
@@ -52,7 +51,7 @@ def matrix_of_baskets(baskets: list[Any], items: Vocabulary, *, in_order: bool =
     columns = np.concatenate([np.zeros(0, dtype=np.int64), *places])
     rows = np.repeat(np.arange(len(lists)), [len(ids) for ids in lists])
     ids = np.fromiter(chain.from_iterable(ids.tolist() for ids in lists), dtype=object, count=len(columns))
-    known = drop_unknown_items(columns, ids, items, stacklevel=5)
+    known = drop_unknown_items(columns, ids, items)
     pairs, place = np.unique(rows[known] * len(items) + columns[known], return_inverse=True)
     values = np.ones(len(pairs))
     if in_order:
@@ -61,36 +60,34 @@ def matrix_of_baskets(baskets: list[Any], items: Vocabulary, *, in_order: bool =
     return matrix_of_pairs(pairs, values, (len(baskets), len(items)))
 
 
-def drop_unknown_items(columns: np.ndarray, ids: np.ndarray, items: Vocabulary, stacklevel: int) -> np.ndarray:
+def drop_unknown_items(columns: np.ndarray, ids: np.ndarray, items: Vocabulary) -> np.ndarray:
     """Return the places of the items of the fit; warn of the others."""
     unknown = np.flatnonzero(columns < 0)
     if len(unknown):
         hint = f" The items of the fit are of type {describe_type(items.ids)}." if len(unknown) == len(columns) else ""
-        warnings.warn(
+        warn_caller(
             f"{len(unknown)} of {len(columns)} items in histories were not in the fit and are left out: "
-            f"{first_few(ids[unknown])}.{hint}",
-            UserWarning,
-            stacklevel=stacklevel,
+            f"{first_few(ids[unknown])}.{hint}"
         )
     return np.flatnonzero(columns >= 0)
 
 
-def check_users(user_ids: np.ndarray, items: Vocabulary) -> None:
+def check_users(user_ids: np.ndarray, items: Vocabulary, name: str = "users") -> None:
     """Refuse ids of items in the place of users; none of the ids is a user of the fit."""
     if len(user_ids) and (items.positions(user_ids, missing_ok=True) >= 0).all():
         shown = first_few(user_ids)
         raise ValueError(
-            f"users must be ids of users; got ids of items: {shown}. recommend(histories=[[...]]) recommends to a "
+            f"{name} must be ids of users; got ids of items: {shown}. recommend(histories=[[...]]) recommends to a "
             "user with these items, similar_items([...]) finds similar items."
         )
 
 
-def read_users(users: Any) -> np.ndarray:
+def read_users(users: Any, name: str = "users") -> np.ndarray:
     """Return ids of users, and refuse baskets in their place."""
     users = as_list(users)
     if isinstance(users, list) and users and all(isinstance(user, list | set) for user in users):
-        raise TypeError("users must be a list of ids; got a list of lists. recommend(histories=...) takes baskets.")
-    return as_ids(users, "users")
+        raise TypeError(f"{name} must be a list of ids; got a list of lists. recommend(histories=...) takes baskets.")
+    return as_ids(users, name)
 
 
 def take_histories(interactions: sparse.csr_array, rows: np.ndarray) -> sparse.csr_array:
@@ -102,7 +99,7 @@ def take_histories(interactions: sparse.csr_array, rows: np.ndarray) -> sparse.c
     return sparse.csr_array((taken.data, taken.indices, np.cumsum(counts)), shape=(len(rows), taken.shape[1]))
 
 
-def warn_of_nothing_to_score(held_out: sparse.csr_array, n_items: int, stacklevel: int) -> None:
+def warn_of_nothing_to_score(held_out: sparse.csr_array, n_items: int) -> None:
     """Warn where no user, or no item of the first `n_items`, is held out."""
     problem = None
     if not held_out.shape[0]:
@@ -113,16 +110,15 @@ def warn_of_nothing_to_score(held_out: sparse.csr_array, n_items: int, stackleve
             "cold items need a recommender with catalog=ItemCatalog(...)."
         )
     if problem is not None:
-        warnings.warn(problem, EmptyHistoryWarning, stacklevel=stacklevel)
+        warn_caller(problem, EmptyHistoryWarning)
 
 
-def warn_of_early(n_early: int, n_held_out: int, stacklevel: int) -> None:
+def warn_of_early(n_early: int, n_held_out: int) -> None:
     """Warn of held-out interactions that are earlier than the latest one of their user in the fit."""
     if n_early:
-        warnings.warn(
+        warn_caller(
             f"{n_early} of {n_held_out} held-out interactions are earlier than the latest interaction of their user in "
             "the fit: the recommender has learned from the future of what is scored. Split logs by time, with "
             "TimeSeriesSplit or skgnnrec.model_selection.RollingWindows.",
             LeakageWarning,
-            stacklevel=stacklevel,
         )

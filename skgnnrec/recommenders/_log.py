@@ -309,18 +309,10 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
                ['cup']], dtype=object)
         """
         check_is_fitted(self)
-        if histories is not None:
-            if users is not None:
-                raise ValueError("users and histories are both given: pass one of them.")
-            X, user_ids = self._read_histories(histories)
-            are_named = not isinstance(histories, list | tuple)
-        else:
-            user_ids, are_named = self._users_.ids if users is None else read_users(users), True
-            rows = self._users_.positions(user_ids, "users")
-            if (rows < 0).all():
-                check_users(user_ids, self._items_)
-                warn_of_types(user_ids, self._users_)
-            X = self._histories(rows)
+        if users is not None and histories is not None:
+            raise ValueError("users and histories are both given: pass one of them.")
+        X, user_ids = self._read_users(users) if histories is None else self._read_histories(histories)
+        are_named = not isinstance(histories, list | tuple)
         return self._recommend(X, user_ids, n_recommendations, candidates, exclude_seen, query, query_weight, are_named)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -418,7 +410,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
             counted &= np.diff(histories.indptr) > 0
         rows = np.flatnonzero(counted)
         histories, held_out = histories[rows], held_out[rows]
-        warn_of_nothing_to_score(held_out, len(self._items_), stacklevel=3)
+        warn_of_nothing_to_score(held_out, len(self._items_))
         refuse_catalog(candidates, "candidates", "rank_held_out")
         found, scores = self._recommend(histories, user_ids[rows], n_recommendations, candidates)
         positions = self._items_.positions(found.ravel(), missing_ok=True).reshape(found.shape)
@@ -478,6 +470,22 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         table = self._read_table(X, reset, name)
         return read_log(table, user=self._user_, item=self._item_, weight=self.weight, timestamp=self.timestamp)
 
+    def _read_users(self, users: Any, name: str = "users") -> tuple[sparse.csr_array, np.ndarray]:
+        """Return the histories of users of the fit, None for all of them, and their ids."""
+        user_ids = self._users_.ids if users is None else read_users(users, name)
+        rows = self._users_.positions(user_ids, name)
+        if (rows < 0).all():
+            check_users(user_ids, self._items_, name)
+            warn_of_types(user_ids, self._users_)
+        return self._histories(rows), user_ids
+
+    def _read_users_or_histories(self, X: Any) -> tuple[sparse.csr_array, np.ndarray, bool]:
+        """Return histories, the ids of their users, and whether these are ids of a log."""
+        are_baskets = isinstance(X, list) and len(X) > 0 and all(isinstance(each, list | set) for each in X)
+        if are_baskets or isinstance(X, Mapping) or len(getattr(X, "shape", ())) > 1:
+            return *self._read_histories(X), not are_baskets
+        return *self._read_users(X, "X"), True
+
     def _read_histories(self, histories: Any) -> tuple[sparse.csr_array, np.ndarray]:
         """Return given histories as a matrix, with the ids of their users."""
         is_columns = isinstance(histories, Mapping) and {self._user_, self._item_} <= set(histories)
@@ -488,7 +496,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         log = self._read_log(histories, reset=False, name="histories")
         asked, users = Vocabulary.of(log.users)
         items = self._items_.positions(log.items)
-        known = drop_unknown_items(items, log.items, self._items_, stacklevel=4)
+        known = drop_unknown_items(items, log.items, self._items_)
         return self._weigh(log._replace(users=users, items=items).take(known), len(asked)), asked.ids
 
     def _columns(self, items: Any, name: str) -> np.ndarray:
@@ -576,7 +584,7 @@ class LogRecommender(CallbackSupportMixin, LogUpdates):
         if self._latest_times_ is not None and log.times is not None and log.times.unit == self._time_unit_:
             is_old = is_held_out & (rows[users] >= 0)
             is_early = log.times.values[is_old] < self._latest_times_[rows[users][is_old]]
-            warn_of_early(int(is_early.sum()), int(is_held_out.sum()), stacklevel=5)
+            warn_of_early(int(is_early.sum()), int(is_held_out.sum()))
         is_new = rows[users] < 0
         if is_new.any():
             is_held_out[is_new] = hide_share(log.take(np.flatnonzero(is_new)), shape, SCORE_TEST_SIZE, SCORE_SEED)

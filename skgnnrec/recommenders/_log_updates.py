@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from copy import copy
 from functools import partial
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -127,6 +129,7 @@ class LogUpdates(BaseEstimator):
         elif items is not None:
             is_forgotten = self._marks(self._log_.items, self._items_, items, "items")
         else:
+            _refuse_ids(X)
             is_forgotten = self._marks_of_pairs(self._read_log(X, reset=False))
         if is_forgotten.all():
             raise ValueError("forget would leave no interaction.")
@@ -171,8 +174,8 @@ class LogUpdates(BaseEstimator):
             self._fit_recommender()
             return
         self.recommender_ = copy(self.recommender_)
-        if hasattr(self.recommender_, "_become"):  # in closed form, or a re-ranker of one
-            self.recommender_._become(self.interactions_)
+        if hasattr(self.recommender_, "_become"):  # in closed form, or around one
+            self.recommender_._become(self.interactions_, **self.recommender_._about(self._users_.ids))
         elif hasattr(self.recommender_, "partial_fit") and not hasattr(self.recommender_, "forget"):
             self.recommender_.partial_fit(self._changed_rows(before))
         else:
@@ -229,6 +232,18 @@ class LogUpdates(BaseEstimator):
 def refuse_empty(log: Log, weight: str | int | None) -> None:
     if not len(log.users):
         raise ValueError(f"X has no interaction: all of its weights (weight={weight!r}) are 0.")
+
+
+def _refuse_ids(X: Any) -> None:
+    """Refuse ids in the place of interactions; strings can be the paths of logs."""
+    given = X if isinstance(X, list | tuple | set | frozenset) else [X]
+    are_single = all(isinstance(each, str | bytes | Real) and not os.path.exists(str(each)) for each in given)
+    if are_single or len(getattr(X, "shape", (0, 0))) < 2:
+        found = f"the value {X!r:.50}" if given is not X and are_single else f"a {type(X).__name__} of ids"
+        raise ValueError(
+            f"X must be a table of interactions with the columns of the fit, got {found}. forget(users=[...]) takes "
+            "ids of users, forget(items=[...]) those of items."
+        )
 
 
 def _refuse_budget(recommender: BaseRecommender) -> None:

@@ -55,15 +55,18 @@ def can_take_profiles(recommender: object) -> bool:
     """Return whether profiles can become further columns of a fitted regression: a dense one, without order."""
     if not isinstance(recommender, RidgeRecommender):
         return False
-    return recommender.solver_ == "dense" and not recommender.order_weight
+    return recommender.solver_ == "dense" and not recommender._as_chosen().order_weight
 
 
 @np.errstate(under="ignore")
-def take_profiles(ridge: RidgeRecommender, X: sparse.csr_array, profiles: np.ndarray, weight: float) -> np.ndarray:
+def take_profiles(
+    recommender: RidgeRecommender, X: sparse.csr_array, profiles: np.ndarray, weight: float
+) -> np.ndarray:
     """Turn a fitted regression on items into one on items and profiles; return the weights of the profiles."""
     # With the scaled histories H and the profiles U, the Gram matrix of both is [[G, C], [Cᵀ, D]] with C = HᵀU and
     # D = UᵀU + λI. Its inverse follows from P = G^{-1}: with Q = P C, S = D - Cᵀ Q and R = S^{-1} Qᵀ, its blocks are
     # P + Q R and -R. The weights of item j are the columns of these blocks over -p_j, with p the diagonal of P + Q R.
+    ridge = recommender._as_chosen()
     counts, scale, diagonal = ridge._item_counts_, ridge._item_scale_.astype(np.float64), ridge._diagonal_
     popularity = popularity_scale(counts, ridge.popularity_exponent)
     users = inverse_power(np.diff(X.indptr), ridge.user_exponent / 2)  # 0 for users without history
@@ -91,6 +94,7 @@ def take_profiles(ridge: RidgeRecommender, X: sparse.csr_array, profiles: np.nda
         shares, neighbours = ridge._by_content_.of_cold()
         weights[:, cold] = ridge._mix(shares, neighbours)
         found[:, cold] = found @ shares
+    recommender.__dict__.update({name: value for name, value in vars(ridge).items() if name.endswith("_")})
     return found
 
 

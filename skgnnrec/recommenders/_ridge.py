@@ -419,6 +419,10 @@ class RidgeRecommender(ClosedForm):
         if self.item_vectors_ is None:
             self._projection_ = self.weights_ @ self.item_embedding_
 
+    def _as_chosen(self) -> "RidgeRecommender":
+        """Return a recommender whose parameters are the settings of the fit."""
+        return self
+
     def _mix(self, shares: sparse.csr_array, own: sparse.csr_array) -> np.ndarray:
         """Return the weights of items that consist of shares of others, (n_items, n_mixed)."""
         return self.weights_ @ shares + own.toarray()

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from skgnnrec._constraints import Interval
-from skgnnrec.interactions import Vocabulary, as_ids
+from skgnnrec.interactions import Vocabulary, as_ids, find_rows, first_few, joined_ids, row_keys
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer, Smoothed
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._friends import (
@@ -154,6 +154,36 @@ class SocialRecommender(UserDataRecommender):
         entries = (np.ones(len(rows), dtype=np.float32), (rows, place[rows]))
         chosen = sparse.csr_array(entries, shape=(len(self._members_), n_users))
         self._shares_ = self._to_shares(sparse.csr_array(graph @ chosen))  # (n_members, n_users)
+
+    def _add_users(self, X: sparse.csr_array, users: Any) -> None:
+        known = self._users_.ids
+        n_further = X.shape[0] - len(known)
+        if users is not None:
+            further = as_ids(check_users(users, n_further), "users")
+        elif self._was_fitted_by_row_:
+            further = 1 + known.max(initial=-1) + np.arange(n_further)
+        else:
+            raise ValueError("users is required, because fit named its users: the ids of the rows of X.")
+        repeated = further[self._users_.positions(further, "users") >= 0]
+        if len(repeated):
+            raise ValueError(
+                f"users holds {len(repeated)} users that were learned before: {first_few(repeated)}. forget them first."
+            )
+        self._read_users(X, joined_ids(known, further))
+
+    def _find_users(self, X: sparse.csr_array, users: Any) -> np.ndarray:
+        if users is None:
+            return find_rows(self._learned_, X, with_values=False)
+        found = self._users_.positions(as_ids(check_users(users, X.shape[0]), "users"))
+        is_known = found >= 0
+        histories = row_keys(self._learned_, with_values=False)[found[is_known]]
+        is_known[is_known] = histories == row_keys(X[is_known], with_values=False)
+        is_first = np.zeros(len(found), dtype=bool)
+        is_first[np.unique(found, return_index=True)[1]] = True
+        return np.where(is_known & is_first, found, -1)
+
+    def _keep_users(self, X: sparse.csr_array, kept: np.ndarray) -> None:
+        self._read_users(X, self._users_.ids[kept])
 
     def _to_shares(self, graph: sparse.csr_array) -> sparse.csr_array:
         return to_shares(graph, self._has_history_, float(self.friend_weight))

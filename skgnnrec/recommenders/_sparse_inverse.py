@@ -8,6 +8,7 @@ regression for each item. The item vectors F add w² F Fᵀ, of low rank: its pa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -32,7 +33,8 @@ DENSE_ITEMS = 30_000  # with more, a dense inverse takes many minutes
 # lists of LastFM are as accurate as with all; 4 cost 3 % of NDCG there, and nothing on Amazon Beauty.
 MOST_PAIRS, FEWEST_PAIRS = 10, 4
 ALL_PAIRS = 120_000_000  # of all items, where this lies between the two
-BATCH_VALUES = 10_000_000  # of small Gram matrices at a time: each look-up of a batch first passes over all pairs
+BATCH_VALUES = 10_000_000  # of small Gram matrices at a time: each look-up of a batch first passes over all pairs,
+ROWS_SHARE = 0.2  # or over those of the items in it, where these are at most such a share
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +78,7 @@ def regress_sparsely_on(
 ) -> SparseRegression:
     """Return the weights of the regression; λ and w² are relative to the mean diagonal of the Gram matrix."""
     scale = popularity_scale(statistics.item_counts, -item_exponent).astype(np.float32)
-    C = statistics.cooccurrence.astype(np.float32) * np.float32(statistics.unit)
-    C = rescale(C, scale, scale)
+    C = _scaled(statistics, scale)
     diagonal = C.diagonal()
     mean_diagonal = float(diagonal[diagonal > 0].mean(dtype=np.float64)) if (diagonal > 0).any() else 1.0
     weight = content_weight * mean_diagonal if vectors is not None else 0.0
@@ -90,16 +91,33 @@ def regress_sparsely_on(
     return _with_content(W, own, vectors, weight, diagonal + ridge + weight, scale)
 
 
+def _scaled(statistics: Statistics, scale: np.ndarray) -> sparse.csr_array:
+    """Return the co-occurrences, multiplied by the scale of both items, in float32; they share the positions."""
+    C = statistics.cooccurrence
+    C.sort_indices()
+    data = C.data.astype(np.float32)
+    data *= np.float32(statistics.unit)
+    if (scale != 1).any():
+        data *= np.repeat(scale, np.diff(C.indptr))
+        data *= scale[C.indices]
+    return sparse.csr_array((data, C.indices, C.indptr), shape=C.shape)
+
+
 def _predictors(C: sparse.csr_array, diagonal: np.ndarray, n: int) -> sparse.csr_array:
     """Return the rows of C with the n items of the largest cosines, without the item of the row."""
-    C.sort_indices()
-    of_each = np.repeat(np.arange(C.shape[0], dtype=C.indices.dtype), np.diff(C.indptr))
-    strength = C.data / np.sqrt(np.maximum(diagonal, np.finfo(np.float32).tiny))[C.indices]
-    strength[C.indices == of_each] = np.inf
-    kept = largest_of_rows(strength, C.indptr, n + 1)
-    kept &= (C.indices != of_each) & (C.data > 0)
-    ends = np.append(0, np.cumsum(kept))[C.indptr]
-    return sparse.csr_array((C.data[kept], C.indices[kept], ends), shape=C.shape)
+    lengths = np.sqrt(np.maximum(diagonal, np.finfo(np.float32).tiny))
+    cuts = np.searchsorted(C.indptr, np.arange(BATCH_VALUES, C.nnz, BATCH_VALUES))
+    blocks = []
+    for start, stop in pairwise(np.unique([0, *cuts, C.shape[0]])):
+        rows = C[start:stop]
+        of_each = np.repeat(np.arange(start, stop, dtype=C.indices.dtype), np.diff(rows.indptr))
+        strength = rows.data / lengths[rows.indices]
+        strength[rows.indices == of_each] = np.inf
+        kept = largest_of_rows(strength, rows.indptr, n + 1)
+        kept &= (rows.indices != of_each) & (rows.data > 0)
+        ends = np.append(0, np.cumsum(kept))[rows.indptr].astype(C.indices.dtype)
+        blocks.append(sparse.csr_array((rows.data[kept], rows.indices[kept], ends), shape=rows.shape))
+    return sparse.csr_array(sparse.vstack(blocks, format="csr"))
 
 
 def _columns(
@@ -123,7 +141,8 @@ def _columns(
         G = np.zeros((len(items), n, n), dtype=np.float32)
         below, beside = np.tril_indices(n, -1)
         if n > 1:  # scipy returns no array for no pairs
-            pairs = np.asarray(C[chosen[:, below].ravel(), chosen[:, beside].ravel()]).reshape(len(items), -1)
+            rows, chosen_rows = _only_rows(C, chosen)
+            pairs = np.asarray(rows[chosen_rows[:, below].ravel(), chosen[:, beside].ravel()]).reshape(len(items), -1)
             G[:, below, beside] = pairs * (is_filled[:, below] & is_filled[:, beside])
         G += G.transpose(0, 2, 1)
         G[:, np.arange(n), np.arange(n)] = diagonal[chosen]
@@ -137,6 +156,18 @@ def _columns(
     map_in_threads(solve, [batch for batch in batches if len(batch)])
     columns = sparse.csr_array((data, predictors.indices, predictors.indptr), shape=predictors.shape)
     return columns.T.tocsr(), 1 / np.maximum(errors, least)
+
+
+def _only_rows(C: sparse.csr_array, chosen: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+    """Return the rows of some items, and the places of the items in them; all rows where most are chosen."""
+    is_chosen = np.zeros(C.shape[0], dtype=bool)
+    is_chosen[chosen] = True
+    items = np.flatnonzero(is_chosen)
+    if len(items) > ROWS_SHARE * C.shape[0]:
+        return C, chosen
+    place = np.zeros(C.shape[0], dtype=chosen.dtype)
+    place[items] = np.arange(len(items))
+    return C[items], place[chosen]
 
 
 def _with_content(

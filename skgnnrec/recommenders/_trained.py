@@ -117,7 +117,12 @@ class TrainedRecommender(BaseRecommender):
         return True
 
     def _fit_interactions(
-        self, X: sparse.csr_array, vectors: np.ndarray | None, previous: Any, max_iter: int | None = None
+        self,
+        X: sparse.csr_array,
+        vectors: np.ndarray | None,
+        previous: Any,
+        max_iter: int | None = None,
+        **options: Any,
     ) -> None:
         start = None
         if self.warm_start and hasattr(previous, "n_iter_"):
@@ -127,7 +132,8 @@ class TrainedRecommender(BaseRecommender):
             if previous._parameters_.keys() & set(OF_EACH_ITEM):
                 places = match_items(previous._vocabulary_, self._vocabulary_, previous.n_features_in_, X.shape[1])
             start = previous._parameters_, places
-        self._train(X, vectors, previous, max_iter=self.max_iter if max_iter is None else max_iter, start=start)
+        max_iter = self.max_iter if max_iter is None else max_iter
+        self._train(X, vectors, previous, max_iter=max_iter, start=start, **options)
 
     def _learn_further(self, further: sparse.csr_array, previous: Any) -> None:
         """Train for one epoch on further users, from the current parameters."""

@@ -8,10 +8,18 @@ from scipy import sparse
 
 from skgnnrec._device import torch_settings
 from skgnnrec.exceptions import NonFiniteLossError
-from skgnnrec.graph import nearest_items, ridge_response, spectrum_of
+from skgnnrec.graph import (
+    Statistics,
+    count_users,
+    multiply_by_cooccurrence,
+    nearest_items,
+    ridge_response,
+    spectrum_of_sums,
+)
 from skgnnrec.interactions import binarize
 from skgnnrec.recommenders._item_inputs import OF_EACH_ITEM, Arrays, ItemInputs
 from skgnnrec.recommenders._new_items import known_items
+from skgnnrec.training import ALONE, Workers
 
 __all__ = ["BESIDE_VECTORS", "check_size", "embed_new_items", "spectral_embedding", "with_cold_items"]
 
@@ -23,10 +31,19 @@ N_NEIGHBORS, POWER = 20, 4  # of the cosines, for the embeddings of items withou
 
 
 @np.errstate(under="ignore")
-def spectral_embedding(X: sparse.csr_array, random: np.ndarray, seed: int) -> np.ndarray:
+def spectral_embedding(X: sparse.csr_array, random: np.ndarray, seed: int, workers: Workers = ALONE) -> np.ndarray:
     """Return the item embeddings of a graph filter, V sqrt(h(σ²)), of the mean squared length 1."""
-    n_components = min(random.shape[1], max(1, min(X.shape) // 4))
-    spectrum = spectrum_of(binarize(X), 0.5, n_components, seed)
+    X, n_items = binarize(X), X.shape[1]
+    n_users = int(workers.total(np.array(X.shape[0])))
+    n_components = min(random.shape[1], max(1, min(n_users, n_items) // 4))
+    sums = Statistics(
+        sparse.csr_array((n_items, n_items), dtype=np.int64),
+        workers.total(count_users(X)),
+        n_users,
+        1.0,
+        lambda vectors: workers.total(multiply_by_cooccurrence(X, 1.0, vectors)),
+    )
+    spectrum = spectrum_of_sums(sums, n_components, seed)
     factors = spectrum.vectors * np.sqrt(ridge_response(spectrum.values, SPECTRAL_ALPHA))
     squares = np.square(factors).sum(axis=1)
     factors /= np.sqrt(squares[squares > 0].mean()) if squares.any() else 1.0

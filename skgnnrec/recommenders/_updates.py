@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
+from sklearn.base import clone
 
 from skgnnrec._fitted_state import new_state
 from skgnnrec.graph import Statistics, count_users
 from skgnnrec.interactions import Vocabulary, binarize, find_rows, first_few
 from skgnnrec.recommenders._base import BaseRecommender
-from skgnnrec.recommenders._item_vectors import requires_y
+from skgnnrec.recommenders._header import header_of
 
-__all__ = ["ClosedForm"]
+__all__ = ["ClosedForm", "updated"]
 
 
 class ClosedForm(BaseRecommender):
@@ -34,15 +35,7 @@ class ClosedForm(BaseRecommender):
 
     def _fit_statistics(self, statistics: Statistics, vocabulary: Vocabulary | None) -> Self:
         """Learn from the sums over users, without their interactions: updates are not possible afterwards."""
-        if requires_y(getattr(self, "item_encoder", None)):
-            raise ValueError(
-                f"item_encoder of {type(self).__name__} learns from interactions, and a fit to statistics has none: "
-                "pass an encoder that learns from the catalog alone."
-            )
-        header = sparse.csr_array((1, len(statistics.item_counts)), dtype=np.float32)
-        X: Any = header
-        if vocabulary is not None:
-            X = pd.DataFrame(header.toarray(), columns=pd.Index(list(vocabulary.ids), tupleize_cols=False))
+        X = header_of(self, len(statistics.item_counts), vocabulary)
         self._validate_params()
         with new_state(self) as fresh:
             fresh._learn(X, previous=self, statistics=statistics)
@@ -142,7 +135,7 @@ class ClosedForm(BaseRecommender):
         self._scorer_ = self._with_fallback(self._scorer())
 
     def _become(self, X: sparse.csr_array) -> None:
-        """Replace the rows that were learned by the rows of X; equal rows remain."""
+        """Replace the rows that were learned by those of X; equal rows remain."""
         kept = find_rows(X, self._learned_rows(), with_values=self._keeps_values_)
         is_new = np.ones(X.shape[0], dtype=bool)
         is_new[kept[kept >= 0]] = False
@@ -152,3 +145,18 @@ class ClosedForm(BaseRecommender):
     def _update(self, removed: sparse.csr_array, added: sparse.csr_array) -> None:
         """Learn from `_histories_`, from which some rows were removed and to which others were added."""
         self._fit_interactions(self._learned_rows(), self.item_vectors_, self)
+
+
+def updated(
+    fitted: BaseRecommender, unfitted: BaseRecommender, before: sparse.csr_array, X: sparse.csr_array, users: Any
+) -> BaseRecommender:
+    """Return a copy of a recommender that has learned X in the place of the rows before."""
+    changed = copy(fitted)
+    if hasattr(changed, "_become"):
+        changed._become(X, **changed._about(users))
+    elif hasattr(changed, "partial_fit") and not hasattr(changed, "forget"):  # trained
+        rows = np.flatnonzero(find_rows(before, X, with_values=False) < 0)
+        changed.partial_fit(X[rows], **changed._about(None if users is None else users[rows]))
+    else:
+        changed = clone(unfitted).fit(X, **changed._about(users))
+    return changed

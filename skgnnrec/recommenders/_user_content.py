@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from skgnnrec._constraints import HasMethods, Interval
 from skgnnrec.catalog import ItemCatalog
-from skgnnrec.interactions import as_ids, binarize, shape_of
+from skgnnrec.interactions import as_ids, binarize, row_keys, shape_of
 from skgnnrec.ranking import Constant, DenseWeights, Profiled, Scorer, Sum
 from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._friends import check_number_of_users
@@ -23,6 +23,8 @@ from skgnnrec.recommenders._profile_regression import can_take_profiles, profile
 from skgnnrec.recommenders._user_data import UserDataRecommender, check_users
 
 __all__ = ["UserContentRecommender"]
+
+SAME_PROFILE = 1e-6  # squared distance of vectors of length one: rounding errors are smaller
 
 
 class UserContentRecommender(UserDataRecommender):
@@ -155,19 +157,64 @@ class UserContentRecommender(UserDataRecommender):
 
     def _read_users(self, X: sparse.csr_array, users: Any) -> None:
         self._user_encoder_: ItemEncoder | None = None
-        self._vectors_of_profiles_: np.ndarray | None = None
-        self._vectors_of_fit_ = np.zeros((X.shape[0], 0), dtype=np.float32)
+        self._n_profiles_ = 0  # of the constructor; the vectors after them are those of data in the place of ids
+        self._vectors_ = np.zeros((0, 0), dtype=np.float32)
         profiles, rows = self._profiles_of_fit(users, X.shape[0])
+        self._places_ = np.full(len(rows), -1)  # of the users of the fit among the vectors
         is_known = np.flatnonzero(rows >= 0)
         if profiles is None or not len(is_known):
             return
-        with _naming("profiles" if profiles is self.profiles else "users"):
+        self._places_, is_given = rows, profiles is self.profiles
+        with _naming("profiles" if is_given else "users"):
             chosen, histories = profiles.take(rows[is_known]), binarize(X[is_known])
-            self._user_encoder_, vectors = ItemEncoder.fit_transform(self.user_encoder, chosen, None, histories.T)
-            if self.profiles is not None and profiles is self.profiles:
-                self._vectors_of_profiles_ = self._user_encoder_.transform(profiles, "profiles")
-        self._vectors_of_fit_ = np.zeros((X.shape[0], vectors.shape[1]), dtype=np.float32)
-        self._vectors_of_fit_[is_known] = vectors
+            self._user_encoder_, self._vectors_ = ItemEncoder.fit_transform(
+                self.user_encoder, chosen, None, histories.T
+            )
+            if is_given:
+                vectors, self._n_profiles_ = self._user_encoder_.transform(profiles, "profiles"), profiles.n_items
+                vectors[rows[is_known]] = self._vectors_  # `transform` may round in another way than `fit_transform`
+                self._vectors_ = vectors
+
+    def _add_users(self, X: sparse.csr_array, users: Any) -> None:
+        n_further = X.shape[0] - len(self._places_)
+        if users is not None and self._n_profiles_ and self._data_of(users, n_further) is None:
+            places = self._place_of(users)
+        else:
+            places = len(self._vectors_) + np.arange(n_further)
+            self._vectors_ = np.concatenate([self._vectors_, self._beside(users, n_further).toarray()])
+        self._places_ = np.concatenate([self._places_, places])
+
+    def _find_users(self, X: sparse.csr_array, users: Any) -> np.ndarray:
+        """Return users with the same history and the same profile."""
+        keys, wanted = (row_keys(part, with_values=False) for part in (self._learned_, X))
+        vectors, own = self._beside(users, X.shape[0]).toarray(), self._vectors_of_users()
+        order, found = np.argsort(keys, kind="stable"), np.full(len(wanted), -1)
+        is_free = np.ones(len(keys), dtype=bool)
+        ends = [np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right")]
+        for row, (start, end) in enumerate(zip(*ends, strict=True)):
+            places = order[start:end][is_free[order[start:end]]]
+            distances = np.square(own[places] - vectors[row]).sum(axis=1)
+            if len(places) and distances.min() <= SAME_PROFILE:
+                found[row] = places[distances.argmin()]
+                is_free[found[row]] = False
+        return found
+
+    def _keep_users(self, X: sparse.csr_array, kept: np.ndarray) -> None:
+        places, n = self._places_[kept], self._n_profiles_
+        is_data = places >= n
+        self._vectors_ = np.concatenate([self._vectors_[:n], self._vectors_[places[is_data]]])
+        places[is_data] = n + np.arange(np.count_nonzero(is_data))
+        self._places_ = places
+
+    def _vectors_of_users(self) -> np.ndarray:
+        """Return the vectors of the profiles of the users of the fit, (n_users, n_dimensions)."""
+        vectors = np.zeros((len(self._places_), self._vectors_.shape[1]), dtype=np.float32)
+        vectors[self._places_ >= 0] = self._vectors_[self._places_[self._places_ >= 0]]
+        return vectors
+
+    def _place_of(self, users: Any) -> np.ndarray:
+        assert self.profiles is not None
+        return self.profiles.positions(as_ids(users, "users"))
 
     def _profiles_of_fit(self, users: Any, n_users: int) -> tuple[ItemCatalog | None, np.ndarray]:
         """Return a catalog, and the place in it of each user of the fit, -1 without profile."""
@@ -193,25 +240,24 @@ class UserContentRecommender(UserDataRecommender):
         return data
 
     def _learn_users(self, X: sparse.csr_array) -> None:
-        profiles, self.profile_weights_ = self._vectors_of_fit_, None
+        profiles, self.profile_weights_ = self._vectors_of_users(), None
         alpha = None if isinstance(self.profile_alpha, str) else float(self.profile_alpha)
         self._weights_alone_, self.profile_alpha_ = profile_weights(X, profiles, alpha)
         is_used = profiles.shape[1] > 0 and np.isfinite(self.profile_alpha_) and self.profile_weight > 0
         if is_used and can_take_profiles(self.recommender_):
             self.profile_weights_ = take_profiles(self.recommender_, X, profiles, float(self.profile_weight))
-        del self._vectors_of_fit_
 
     def _beside(self, users: Any, n_users: int, **options: Any) -> sparse.csr_array:
-        vectors = np.zeros((n_users, len(self._weights_alone_)), dtype=np.float32)
+        vectors = np.zeros((n_users, self._vectors_.shape[1]), dtype=np.float32)
         data = None if users is None else self._data_of(users, n_users)
         if data is not None:
             if self._user_encoder_ is None:
                 raise ValueError("users holds data of users, but the fit had no profiles: pass users= to fit.")
             with _naming("users"):
                 vectors = self._user_encoder_.transform(data, "users")
-        elif users is not None and self._vectors_of_profiles_ is not None and self.profiles is not None:
-            place = self.profiles.positions(as_ids(users, "users"))
-            vectors[place >= 0] = self._vectors_of_profiles_[place[place >= 0]]
+        elif users is not None and self._n_profiles_:
+            place = self._place_of(users)
+            vectors[place >= 0] = self._vectors_[place[place >= 0]]
         return sparse.csr_array(vectors)
 
     def _around(self, scorer: Scorer, columns: np.ndarray | None) -> Scorer:

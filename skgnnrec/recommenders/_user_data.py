@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
+from copy import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context, clone
 from sklearn.callback import with_callbacks
+from sklearn.utils.metaestimators import available_if
 
+from skgnnrec._fitted_state import new_state
 from skgnnrec._memory import check_memory
-from skgnnrec.interactions import check_interactions, refuse_log, shape_of
+from skgnnrec.interactions import check_interactions, first_few, refuse_log, shape_of, warn_caller
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer
+from skgnnrec.recommenders._updates import updated
 from skgnnrec.recommenders._wrapping import WrappingRecommender
 
 __all__ = ["UserDataRecommender"]
+
+
+def _can(method: str) -> Any:
+    """Return a check that the recommender has a method."""
+    return lambda outer: hasattr(outer.recommender, method)
 
 
 class UserDataRecommender(WrappingRecommender):
@@ -33,6 +41,18 @@ class UserDataRecommender(WrappingRecommender):
     @abstractmethod
     def _read_users(self, X: sparse.csr_array, users: Any) -> None:
         """Read the data of the users of the fit, before the recommender is fitted."""
+
+    @abstractmethod
+    def _add_users(self, X: sparse.csr_array, users: Any) -> None:
+        """Read the data of further users, the last rows of X."""
+
+    @abstractmethod
+    def _find_users(self, X: sparse.csr_array, users: Any) -> np.ndarray:
+        """Return the places of users among those that were learned, none twice; -1 for others."""
+
+    @abstractmethod
+    def _keep_users(self, X: sparse.csr_array, kept: np.ndarray) -> None:
+        """Keep the data of some users, with the histories X."""
 
     @abstractmethod
     def _learn_users(self, X: sparse.csr_array) -> None:
@@ -87,20 +107,118 @@ class UserDataRecommender(WrappingRecommender):
         self._read_users(checked, users)
         fitted = clone(self.recommender)
         self.recommender_ = fitted.fit(X, **fitted._about(users))
-        self._take_items_of(fitted)
         self._was_fitted_by_row_ = users is None
-        self._n_users_ = checked.shape[0]
-        self._learn_users(checked)
-        self._scorer_ = self._around(fitted._scorer_, np.arange(self.n_features_in_))  # type: ignore[assignment]
+        self._take_recommender(checked)
+
+    def _take_recommender(self, X: sparse.csr_array) -> None:
+        """Learn from the data of the users; the fitted recommender has learned X."""
+        self._learned_ = X
+        self._take_items_of(self.recommender_)
+        self._learn_users(X)
+        inner = self.recommender_._scorer_
+        self._scorer_ = self._around(inner, np.arange(self.n_features_in_))  # type: ignore[assignment]
+
+    @available_if(_can("partial_fit"))
+    def partial_fit(self, X: Any, y: Any = None, *, users: Any = None) -> Self:
+        """Learn from the interactions and data of further users.
+
+        If the recommender inside is in closed form, the result is that of a fit to all users together, with the encoded
+        items and the encoder of profiles of the first fit. A trained recommender is trained for one epoch on the
+        further users. If nothing is fitted, this is a fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The interactions of further users, with the columns of the fit. To replace the history of a user, `forget`
+            the old one.
+        y : Ignored
+            Not used.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as in `fit`. They are required if the constructor has data of users.
+
+        Returns
+        -------
+        self : object
+            The recommender.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `X` differ from those of the fit, `users` does not have one entry for each row, or a user
+            of a graph of friends was learned before. Then nothing is learned.
+        """
+        if not hasattr(self, "recommender_"):
+            return self.fit(X, users=users)
+        further = self._check_histories(X)
+        self._require_users(users, "partial_fit")
+        with new_state(self, keep=True) as fresh:
+            learned = sparse.csr_array(sparse.vstack([self._learned_, further], format="csr"))
+            fresh._add_users(learned, users)
+            fresh.recommender_ = copy(self.recommender_).partial_fit(X, **self.recommender_._about(users))
+            fresh._was_fitted_by_row_ = self._was_fitted_by_row_ and users is None
+            fresh._take_recommender(learned)
+        return self
+
+    @available_if(_can("forget"))
+    def forget(self, X: Any, *, users: Any = None) -> Self:
+        """Forget users: the result is that of a fit to the other users.
+
+        The encoded items and the encoder of profiles of the first fit are kept. The graph of friends and the profiles
+        in the constructor are parameters, which remain as they are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_users, n_items)
+            The interactions of the users, as they were learned.
+        users : array-like of shape (n_users,) or table with n_users rows, default=None
+            The users of the rows, as they were learned. They are required if the constructor has data of users.
+
+        Returns
+        -------
+        self : object
+            The recommender.
+
+        Raises
+        ------
+        ValueError
+            If a row was not learned with this user, or if no user would remain. Then nothing is forgotten.
+        """
+        rows = self._check_histories(X)
+        self._require_users(users, "forget")
+        with new_state(self, keep=True) as fresh:
+            fresh.recommender_ = copy(self.recommender_).forget(X, **self.recommender_._about(users))
+            found = self._find_users(rows, users)
+            unknown = np.flatnonzero(found < 0)
+            if len(unknown):
+                raise ValueError(
+                    f"X has {len(unknown)} rows that were not learned with these users: rows {first_few(unknown)}. "
+                    "forget takes the rows and the users that were passed to fit or partial_fit."
+                )
+            kept = np.setdiff1d(np.arange(self._learned_.shape[0]), found)
+            fresh._was_fitted_by_row_ = self._was_fitted_by_row_ and users is None
+            fresh._keep_users(self._learned_[kept], kept)
+            fresh._take_recommender(self._learned_[kept])
+        return self
+
+    def _become(self, X: sparse.csr_array, users: Any = None) -> None:
+        """Replace the users that were learned by those of X, and read their data again."""
+        with new_state(self, keep=True) as fresh:
+            fresh.recommender_ = updated(self.recommender_, self.recommender, self._learned_, X, users)
+            fresh._read_users(X, users)
+            fresh._was_fitted_by_row_ = users is None
+            fresh._take_recommender(X)
+
+    def _require_users(self, users: Any, method: str) -> None:
+        if users is None and self._knows_users():
+            raise ValueError(f"users is required in {method}, the ids of the users of the rows of X; got None.")
 
     def _histories(self, X: Any, users: Any, **options: Any) -> sparse.csr_array:
         """Return histories with the data of their users in further columns."""
         X = self._check_histories(X)
         if users is None and self._knows_users() and all(option is None for option in options.values()):
-            warnings.warn(
+            warn_caller(
                 f"users is not given: {type(self).__name__} ranks for users of whom only the history is known. Pass "
-                "their ids as users=, and to a LogRecommender as the keys of histories.",
-                stacklevel=3,
+                "their ids as users=, and to a LogRecommender as the keys of histories."
             )
         return self._with_data(X, users, **options)
 
@@ -294,7 +412,7 @@ class UserDataRecommender(WrappingRecommender):
         """
         X = self._check_histories(X)
         if users is None and self._knows_users():
-            if not self._was_fitted_by_row_ or X.shape[0] != self._n_users_:
+            if not self._was_fitted_by_row_ or X.shape[0] != self._learned_.shape[0]:
                 raise ValueError(
                     f"users is required to score {X.shape[0]} rows: the ids of their users. In a search, routing "
                     "passes them on: set_fit_request(users=True) and set_score_request(users=True)."

@@ -19,11 +19,14 @@ from skgnnrec.training._sampling import (
     keys_of,
 )
 from skgnnrec.training._schedule import schedule_steps
+from skgnnrec.training._workers import ALONE, Workers, process_group
 
 __all__ = [
+    "ALONE",
     "Checkpoint",
     "Learner",
     "Progress",
+    "Workers",
     "batches_of",
     "bpr_loss",
     "contrast_loss",
@@ -32,6 +35,7 @@ __all__ = [
     "keys_of",
     "multiple_negatives_loss",
     "open_checkpoint",
+    "process_group",
     "sampled_softmax_loss",
     "schedule_steps",
     "similarity_loss",

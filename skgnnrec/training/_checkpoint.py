@@ -19,6 +19,7 @@ import torch
 
 from skgnnrec._memory import available_memory
 from skgnnrec.training._progress import Learner, Progress, set_parameters
+from skgnnrec.training._workers import ALONE, Workers
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
@@ -27,7 +28,9 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 ABANDONED_S = 3600
 
 
-def open_checkpoint(folder: str | os.PathLike[str] | None, random_state: Any, identity: Any) -> Checkpoint | None:
+def open_checkpoint(
+    folder: str | os.PathLike[str] | None, random_state: Any, identity: Any, workers: Workers = ALONE
+) -> Checkpoint | None:
     """Return the checkpoint of a fit, None without a folder.
 
     `identity` holds everything that the state of the training depends on. Its digest names the file: the candidates of
@@ -37,27 +40,25 @@ def open_checkpoint(folder: str | os.PathLike[str] | None, random_state: Any, id
         return None
     if not isinstance(random_state, Integral):
         raise ValueError(f"random_state must be an int to resume from checkpoint_dir, got {random_state!r}.")
-    return Checkpoint(folder, str(joblib.hash(identity)))
+    return Checkpoint(folder, str(joblib.hash(identity)), workers)
 
 
 class Checkpoint:
-    """One file that always holds a complete state: a new one is written beside it and moved into its place."""
+    """One file that always holds a complete state: a new one is written beside it and moved into its place.
 
-    def __init__(self, folder: str | os.PathLike[str], fingerprint: str) -> None:
-        self.path = Path(folder) / f"{fingerprint}.pt"
+    The first of several workers writes and reads it, and passes the state on to the others.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], fingerprint: str, workers: Workers = ALONE) -> None:
+        self.path, self._workers = Path(folder) / f"{fingerprint}.pt", workers
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def save(self, learner: Learner, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
         """Write the state after an epoch, with a digest of its bytes."""
-        state = {
-            "parameters": [parameter.detach() for parameter in learner.parameters()],
-            "optimizer": optimizer.state_dict(),
-            "losses": progress.losses,
-            "scores": progress.scores,
-            "best": progress.best,
-        }
+        if self._workers.rank:
+            return
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save(_state(learner, optimizer, progress), buffer)
         content = buffer.getvalue()
         self._remove_abandoned()
         with tempfile.NamedTemporaryFile(
@@ -84,6 +85,12 @@ class Checkpoint:
 
         Without a saved state this is the progress of the start; a file that cannot be used is a warning.
         """
+        progress = Progress() if self._workers.rank else self._restore(learner, optimizer)
+        if self._workers.n_workers == 1:
+            return progress
+        return _put_back(self._workers.from_first(_state(learner, optimizer, progress)), learner, optimizer)
+
+    def _restore(self, learner: Learner, optimizer: torch.optim.Optimizer) -> Progress:
         if not self.path.exists():
             return Progress()
         parameters, steps = [parameter.detach().clone() for parameter in learner.parameters()], optimizer.state_dict()
@@ -92,8 +99,18 @@ class Checkpoint:
         except Exception as error:  # whatever a damaged file leads to
             set_parameters(learner.parameters(), parameters)
             optimizer.load_state_dict(steps)
-            warnings.warn(f"The checkpoint {self.path} cannot be used, training starts anew: {error}", stacklevel=5)
+            warnings.warn(f"The checkpoint {self.path} cannot be used, training starts anew: {error}", stacklevel=6)
             return Progress()
+
+
+def _state(learner: Learner, optimizer: torch.optim.Optimizer, progress: Progress) -> dict[str, Any]:
+    return {
+        "parameters": [parameter.detach() for parameter in learner.parameters()],
+        "optimizer": optimizer.state_dict(),
+        "losses": progress.losses,
+        "scores": progress.scores,
+        "best": progress.best,
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from skgnnrec.training._checkpoint import Checkpoint
 from skgnnrec.training._loop import train
 from skgnnrec.training._progress import Learner, Progress
+from skgnnrec.training._workers import ALONE, Workers
 
 __all__ = ["train_estimator"]
 
@@ -25,6 +26,7 @@ def train_estimator(
     original: Any = None,
     optimizer: torch.optim.Optimizer | None = None,
     step_size: Callable[[int], float] | None = None,
+    workers: Workers = ALONE,
 ) -> Progress:
     """Train with the parameters of an estimator, inside the task that its `fit` has begun.
 
@@ -38,6 +40,7 @@ def train_estimator(
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
             learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
         )
+    workers.sum_gradients(optimizer)
     epochs: list[Any] = []
 
     def before_epoch(epoch: int) -> None:

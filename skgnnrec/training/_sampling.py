@@ -14,10 +14,14 @@ __all__ = ["batches_of", "draw_past", "draw_unseen_items", "keys_of"]
 MAX_ROUNDS = 20  # of drawing again the items that a user has, before the unseen items are listed
 
 
-def batches_of(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the numbers below n in random order, in batches of about `batch_size`; batch sizes differ by at most 1."""
-    if n:
-        yield from np.array_split(rng.permutation(n), max(1, round(n / batch_size)))
+def batches_of(n: int, batch_size: int, rng: np.random.Generator, n_total: int | None = None) -> Iterator[np.ndarray]:
+    """Yield the numbers below n in random order, in batches of about `batch_size`; batch sizes differ by at most 1.
+
+    With `n_total`, there are as many batches as this number would give: workers share batches of `batch_size`.
+    """
+    n_total = n if n_total is None else n_total
+    if n_total:
+        yield from np.array_split(rng.permutation(n), max(1, round(n_total / batch_size)))
 
 
 def draw_past(X: sparse.csr_array, rng: np.random.Generator) -> np.ndarray:

@@ -18,23 +18,23 @@ N_SHARDS = 6
 
 
 def note_in(folder):
-    """Return a function that notes the node where it is called.
+    """Return a function that notes the node where it is called, and the kind of the work.
 
-    While there is a file "stop-n", calls after the first n wait.
+    While there is a file "stop-n-kind", calls after the first n of this kind wait.
     """
 
-    def note():
+    def note(kind="read"):
         import os
         import time
 
         import ray
 
         node = ray.get_runtime_context().get_node_id()
-        with open(os.path.join(folder, f"{node}-{os.getpid()}-{time.monotonic_ns()}"), "w"):
+        with open(os.path.join(folder, f"{node}-{os.getpid()}-{time.monotonic_ns()}-{kind}"), "w"):
             pass
         while True:
-            names = os.listdir(folder)
-            limits = [int(name.partition("-")[2]) for name in names if name.startswith("stop-")]
+            names = [name for name in os.listdir(folder) if name.endswith(kind)]
+            limits = [int(name.split("-")[1]) for name in names if name.startswith("stop-")]
             if not limits or len(names) - 1 <= limits[0]:
                 return
             time.sleep(0.02)
@@ -42,20 +42,28 @@ def note_in(folder):
     return note
 
 
-def noted_reads(folder):
-    """Return what a worker does first: reads of parquet files are noted."""
+def noted_work(folder):
+    """Return what a worker does first: reads of files, products of sparse matrices and checkpoints are noted."""
     note = note_in(folder)
 
+    def noted(cls, name, kind):
+        method = getattr(cls, name)
+
+        def with_note(*args, **options):
+            note(kind)
+            return method(*args, **options)
+
+        setattr(cls, name, with_note)
+
     def set_up():
+        import os
+
         from pyarrow import parquet
+        from scipy import sparse
 
-        read = parquet.ParquetFile.read_row_groups
-
-        def noted(self, *args, **options):
-            note()
-            return read(self, *args, **options)
-
-        parquet.ParquetFile.read_row_groups = noted
+        noted(parquet.ParquetFile, "read_row_groups", "read")
+        noted(sparse.csr_array, "__matmul__", "product")
+        noted(os, "replace", "checkpoint")  # also of other files, in other tests
 
     return set_up
 
@@ -76,37 +84,47 @@ class LocalCluster:
         """Start nodes until there are two, and forget the notes."""
         alive = [node for node in self.cluster.list_all_nodes() if node is not self.cluster.head_node]
         for _ in range(2 - len(alive)):
-            self.cluster.add_node(num_cpus=1, object_store_memory=self.options["object_store_memory"])
-        self.cluster.wait_for_nodes()
+            self.add_node()
         for path in self.folder.iterdir():
             path.unlink()
         self.killed.clear()
 
-    def notes(self):
-        """Return the nodes of the notes, in the order of time."""
-        return [node for node, _ in self.nodes_and_processes()]
+    def add_node(self):
+        """Start a node with one CPU."""
+        self.cluster.add_node(num_cpus=1, object_store_memory=self.options["object_store_memory"])
+        self.cluster.wait_for_nodes()
 
-    def nodes_and_processes(self):
+    def notes(self, kind="read"):
+        """Return the nodes of the notes of a kind of work, in the order of time."""
+        return [node for node, _ in self.nodes_and_processes(kind)]
+
+    def nodes_and_processes(self, kind):
         """Return the node and the process of each note."""
         names = [name.split("-") for name in os.listdir(self.folder) if not name.startswith("stop-")]
-        return [(node, int(process)) for node, process, _ in sorted(names, key=lambda parts: int(parts[2]))]
+        return [
+            (node, int(process))
+            for node, process, _, of in sorted(names, key=lambda parts: int(parts[2]))
+            if of == kind
+        ]
 
-    def kill_a_busy_node(self, after):
+    def kill_a_busy_node(self, after, kind="read"):
         """Let work wait after so many notes, kill the node of the next one, and let the others continue: a thread."""
-        stop = self.folder / f"stop-{after}"
+        stop = self.folder / f"stop-{after}-{kind}"
         stop.touch()
 
         def kill():
-            end = time.monotonic() + 60
-            while len(self.notes()) <= after and time.monotonic() < end:
+            end = time.monotonic() + 300
+            while len(self.notes(kind)) <= after and time.monotonic() < end:
                 time.sleep(0.02)
-            busy, process = self.nodes_and_processes()[after]
-            (node,) = (node for node in self.cluster.list_all_nodes() if node.node_id == busy)
-            self.cluster.remove_node(node, allow_graceful=False)
-            with suppress(ProcessLookupError):  # it notices the loss by itself, but may finish its task before
-                os.kill(process, signal.SIGKILL)
-            self.killed.append(busy)
-            stop.unlink()
+            try:
+                busy, process = self.nodes_and_processes(kind)[after]
+                (node,) = (node for node in self.cluster.list_all_nodes() if node.node_id == busy)
+                self.cluster.remove_node(node, allow_graceful=False)
+                with suppress(ProcessLookupError):  # it notices the loss by itself, but may finish its task before
+                    os.kill(process, signal.SIGKILL)
+                self.killed.append(busy)
+            finally:
+                stop.unlink()
 
         thread = threading.Thread(target=kill)
         thread.start()
@@ -129,7 +147,7 @@ def started(tmp_path_factory):
         warnings.simplefilter("ignore")
         cluster = LocalCluster(folder)
         try:
-            hook = {"worker_process_setup_hook": noted_reads(str(folder))}
+            hook = {"worker_process_setup_hook": noted_work(str(folder))}
             ray.init(address=cluster.cluster.address, runtime_env=hook, log_to_driver=False, logging_level="ERROR")
             yield cluster
         finally:

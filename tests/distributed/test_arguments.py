@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from skgnnrec import LogRecommender, RidgeRecommender, distributed
+from skgnnrec import GNNRecommender, LogRecommender, RidgeRecommender, distributed
 
 
 def test_errors_name_the_argument(tmp_path):
@@ -18,6 +18,13 @@ def test_errors_name_the_argument(tmp_path):
         distributed.fit(RidgeRecommender(popularity_weight=-1), [[[1, 0]]])
     with pytest.raises(ValueError, match=r"order_weight=0.5\) learns from more than which items users have"):
         distributed.fit(RidgeRecommender(order_weight=0.5), [[[1, 0]]])
+    with pytest.raises(ValueError, match="items_per_task must be a positive integer or None, got 0"):
+        distributed.fit(ridge, [[[1, 0]]], items_per_task=0)
+    with pytest.raises(ValueError, match="n_workers must be a positive integer or None, got True"):
+        distributed.fit(GNNRecommender(), [[[1, 0]]], n_workers=True)
+    for setting in ({"conv": "attention"}, {"conv": "lightgcn", "contrast_weight": 0.5}, {"diversity_weight": 0.1}):
+        with pytest.raises(ValueError, match="A GNNRecommender is trained on shards with conv=None or 'lightgcn'"):
+            distributed.fit(GNNRecommender(**setting), [[[1, 0]]])
     with pytest.raises(ValueError, match="not fitted"):
         distributed.recommend(LogRecommender(ridge), tmp_path, tmp_path / "out")
     (tmp_path / "file").touch()

@@ -22,6 +22,8 @@ def test_the_example_gives_the_lists_of_one_machine(cluster, tmp_path, monkeypat
     assert isinstance(v["vectors"], np.memmap)
     alone = LogRecommender(clone(v["recommender"]), user="user_id", item="item_id").fit(v["data"].events)
     np.testing.assert_array_equal(alone.recommender_.weights_, v["recommender"].weights_)
+    assert len(v["network"].loss_curve_) == 3
+    assert v["network"].loss_curve_[-1] < v["network"].loss_curve_[0]
     items, _ = alone.recommend(n_recommendations=5)
     assert list(v["lists"].index) == list(alone.user_ids_)
     assert [row.tolist() for row in v["lists"]["items"]] == [row[row >= 0].tolist() for row in items]

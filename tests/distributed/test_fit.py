@@ -6,16 +6,16 @@ import pytest
 from scipy import sparse
 
 from skgnnrec import (
-    GNNRecommender,
     GraphFilterRecommender,
     ItemCatalog,
     LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
+    SequenceRecommender,
     distributed,
 )
+from skgnnrec.datasets import make_interactions
 from skgnnrec.exceptions import ItemAlignmentError
-from skgnnrec.privacy import fit_statistics, silo_statistics
 
 pytest.importorskip("ray", reason="ray is not installed")
 pytestmark = pytest.mark.ray
@@ -35,11 +35,40 @@ def test_matrices_give_the_fit_to_all_rows(cluster, X):
     assert fitted is not ridge
 
 
-def test_the_filter_is_that_of_statistics(cluster, X):
-    rec = GraphFilterRecommender(popularity_weight=0.5)
+@pytest.mark.parametrize(("n_users", "n_items"), [(300, 120), (120, 300)])
+def test_the_filter_is_that_of_all_rows(cluster, n_users, n_items):
+    X = make_interactions(n_users, n_items, n_interactions=0.1, random_state=0).interactions
+    rec = GraphFilterRecommender(degree_exponent=0.4, popularity_weight=0.5, n_components=16, random_state=3)
+    fitted, expected = distributed.fit(rec, [X[:10], X[10:100], X[100:]]), rec.fit(X)
+    np.testing.assert_allclose(fitted.singular_values_, expected.singular_values_, rtol=1e-5)
+    np.testing.assert_allclose(
+        fitted.transform(X), expected.transform(X), atol=1e-4 * np.abs(expected.transform(X)).max()
+    )
+    np.testing.assert_allclose(fitted.decision_function(X), expected.decision_function(X), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("items_per_task", [1, 11, 30])
+def test_blocks_of_items_give_the_fit_to_all_rows(cluster, X, items_per_task):
+    ridge = RidgeRecommender(popularity_weight=0.5, user_exponent=0.7)
+    fitted = distributed.fit(ridge, [X[:80], X[80:]], items_per_task=items_per_task)
+    np.testing.assert_array_equal(fitted.weights_, ridge.fit(X).weights_)
+
+
+def test_a_large_graph_is_pruned_as_on_one_machine(cluster, monkeypatch):
+    X = make_interactions(600, 400, n_interactions=0.05, random_state=0).interactions
+    rec = GraphFilterRecommender(popularity_weight=0.5, n_components=8)
+    complete = rec.fit(X).graph_.nnz
+    monkeypatch.setattr("skgnnrec.graph._statistics.available_memory", lambda: 1_000_000)
+    fitted = distributed.fit(rec, [X[:200], X[200:]], items_per_task=150)
+    expected = rec.fit(X)
+    assert fitted.graph_.nnz == expected.graph_.nnz < complete / 1.5
+    np.testing.assert_allclose(fitted.decision_function(X), expected.decision_function(X), rtol=1e-4, atol=1e-5)
+
+
+def test_a_filter_without_components_is_that_of_all_rows(cluster, X):
+    rec = GraphFilterRecommender(popularity_weight=0.5, n_components=0)
     fitted = distributed.fit(rec, [X[:100], X[100:]])
-    expected = fit_statistics(rec, silo_statistics(rec, X))
-    np.testing.assert_allclose(fitted.decision_function(X), expected.decision_function(X), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(fitted.decision_function(X), rec.fit(X).decision_function(X))
 
 
 def test_item_counts_suffice_for_popularity(cluster, shards, log):
@@ -84,8 +113,8 @@ def test_errors_name_the_shard(cluster, X, tmp_path):
         distributed.fit(RidgeRecommender(), [X, X[:, :20]])
     with pytest.raises(ValueError, match=r"item_ids is for parquet files; matrices have columns, got \[1\]"):
         distributed.fit(RidgeRecommender(), [X], item_ids=[1])
-    with pytest.raises(ValueError, match=r"recommender must be a RidgeRecommender, .* got GNNRecommender"):
-        distributed.fit(GNNRecommender(), [X])
+    with pytest.raises(ValueError, match=r"recommender must be a RidgeRecommender, .* got SequenceRecommender"):
+        distributed.fit(SequenceRecommender(), [X])
     pd.DataFrame({"user": [], "item": []}).to_parquet(tmp_path / "empty.parquet")
     with pytest.raises(ValueError, match="shards must have interactions; got none"):
         distributed.fit(RidgeRecommender(), tmp_path)

@@ -8,18 +8,18 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skgnnrec import LogRecommender, RidgeRecommender, distributed
+from skgnnrec import GNNRecommender, GraphFilterRecommender, LogRecommender, RidgeRecommender, distributed
 from skgnnrec.datasets import make_interactions
 
 pytest.importorskip("ray", reason="ray is not installed")
 pytestmark = pytest.mark.ray
 
 
-def assert_repeated(cluster, thread, n_tasks):
+def assert_repeated(cluster, thread, n_tasks, kind="read"):
     thread.join()
     assert len(cluster.killed) == 1
-    assert len(cluster.notes()) > n_tasks  # the work of the node was begun twice
-    assert cluster.notes()[-1] != cluster.killed[0]
+    assert len(cluster.notes(kind)) > n_tasks  # the work of the node was begun twice
+    assert cluster.notes(kind)[-1] != cluster.killed[0]
 
 
 def test_fit_survives(cluster, shards, log):
@@ -28,6 +28,28 @@ def test_fit_survives(cluster, shards, log):
     fitted = distributed.fit(ridge, shards, item_ids=sorted(set(log["item"])))
     assert_repeated(cluster, thread, 6)
     np.testing.assert_array_equal(fitted.weights_, LogRecommender(ridge).fit(log).recommender_.weights_)
+
+
+def test_decomposition_survives(cluster, shards):
+    rec = GraphFilterRecommender(popularity_weight=0.5, n_components=6)
+    undisturbed = distributed.fit(rec, shards)
+    n_products = len(cluster.notes("product"))
+    thread = cluster.kill_a_busy_node(after=n_products + 8, kind="product")  # in the second of three passes
+    fitted = distributed.fit(rec, shards)
+    assert_repeated(cluster, thread, 2 * n_products, "product")
+    np.testing.assert_array_equal(fitted.item_embedding_, undisturbed.item_embedding_)
+
+
+def test_training_survives(cluster, shards, tmp_path):
+    cluster.add_node()  # which takes the place of the lost one
+    rec = GNNRecommender(4, conv="lightgcn", loss="bpr", max_iter=5)
+    undisturbed = distributed.fit(rec, shards, n_workers=2)
+    thread = cluster.kill_a_busy_node(after=3, kind="checkpoint")
+    fitted = distributed.fit(rec.set_params(checkpoint_dir=tmp_path), shards, n_workers=2)
+    assert_repeated(cluster, thread, 5, "checkpoint")
+    assert len(cluster.notes("checkpoint")) == 5 + 1  # the epochs before the loss are not repeated
+    np.testing.assert_array_equal(fitted.item_embedding_, undisturbed.item_embedding_)
+    assert fitted.loss_curve_ == undisturbed.loss_curve_
 
 
 def test_recommend_survives(cluster, shards, log, tmp_path):

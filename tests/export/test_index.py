@@ -14,6 +14,7 @@ from skgnnrec import (
     LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
+    SequenceRecommender,
 )
 from skgnnrec.compose import CompressedRecommender
 from skgnnrec.export import to_index
@@ -27,8 +28,12 @@ RECOMMENDERS = {
     "gnn": GNNRecommender(**SMALL),
     "bpr": GNNRecommender(conv="lightgcn", loss="bpr", **SMALL),
     "attention": GNNRecommender(conv="attention", **SMALL),
+    "sequence": SequenceRecommender(**SMALL),
     "gnn in int8": CompressedRecommender(GNNRecommender(**SMALL)),
 }
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:X has no order:UserWarning")  # of the sequence model
 
 
 @pytest.fixture(params=RECOMMENDERS)

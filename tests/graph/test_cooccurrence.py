@@ -1,12 +1,23 @@
 """Sharpened co-occurrence, the spectrum of the interactions and responses on it, against dense formulas in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
 
 from skgnnrec.exceptions import MemoryLimitError
-from skgnnrec.graph import Statistics, ridge_response, sharpened_cooccurrence, spectrum_of, tail_slope
+from skgnnrec.graph import (
+    Statistics,
+    multiply_by_cooccurrence,
+    ridge_response,
+    sharpened_cooccurrence,
+    spectrum_of,
+    spectrum_of_sums,
+    tail_slope,
+)
 
 
 @pytest.fixture
@@ -84,6 +95,40 @@ def test_the_spectrum_is_that_of_the_normalised_interactions(dense, n_components
     assert_allclose(spectrum.vectors @ spectrum.vectors.T, V.T @ V, atol=1e-3)
     vectors = spectrum.vectors.astype(np.float64)
     assert_allclose(N.T @ (N @ vectors), vectors * spectrum.values * spectrum.largest, atol=1e-4 * spectrum.largest)
+
+
+@pytest.mark.parametrize("shape", [(200, 60), (60, 200)])
+def test_products_with_parts_of_the_users_give_the_spectrum_of_all(shape):
+    X = sparse.csr_array((np.random.default_rng(0).random(shape) < 0.1).astype(np.float32))
+
+    def multiply(vectors):
+        return sum(multiply_by_cooccurrence(X[start::3], 0.8, vectors) for start in range(3))
+
+    vectors = np.eye(shape[1], dtype=np.float32)[:, :4]
+    statistics = Statistics.accumulate(X, 0.8)
+    assert_allclose(multiply(vectors), statistics.cooccurrence.toarray()[:, :4] * statistics.unit, atol=1e-5)
+    found, expected = spectrum_of_sums(replace(statistics, multiply=multiply), 8, 5), spectrum_of(X, 0.4, 8, 5)
+    assert_allclose(found.values, expected.values, rtol=1e-4)
+    assert_allclose(found.vectors, expected.vectors, atol=1e-3)
+    assert found.largest == pytest.approx(expected.largest, rel=1e-5)
+
+
+def test_the_spectrum_is_that_of_the_randomised_decomposition():
+    X = sparse.csr_array((np.random.default_rng(0).random((200, 100)) < 0.1).astype(np.float32))
+    N = power(X.sum(axis=1), -0.5)[:, None] * X.toarray() * power(X.sum(axis=0), -0.5)
+    _, strength, Vt = randomized_svd(N, 8, n_oversamples=20, n_iter=2, random_state=5)
+    spectrum = spectrum_of(X, 0.5, 8, 5)
+    assert_allclose(spectrum.values * spectrum.largest, strength**2, rtol=1e-5)
+    assert_allclose(np.abs(spectrum.vectors.T @ Vt.T), np.eye(8), atol=1e-3)
+
+
+def test_blocks_of_users_give_the_spectrum_of_all(monkeypatch):
+    X = sparse.random_array((300, 40), density=0.2, format="csr", dtype=np.float32, rng=0)
+    whole = spectrum_of(X, 0.5, 8, 5)
+    monkeypatch.setattr("skgnnrec.graph._cooccurrence.USER_VALUES", 28 * 70)  # 70 users, with 20 further vectors
+    blocks = spectrum_of(X, 0.5, 8, 5)
+    assert_allclose(blocks.values, whole.values, rtol=1e-4)
+    assert_allclose(np.abs(blocks.vectors), np.abs(whole.vectors), atol=1e-3)
 
 
 def test_components_beyond_the_rank_are_empty():

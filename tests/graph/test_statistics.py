@@ -10,7 +10,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from skgnnrec.exceptions import MemoryLimitError
-from skgnnrec.graph import Statistics, count_users, pairs_that_fit
+from skgnnrec.graph import Statistics, cooccurrence_rows, count_users, most_pairs, pairs_that_fit
 from skgnnrec.graph._statistics import PRUNED_BYTES
 
 N_ITEMS = 6
@@ -183,8 +183,16 @@ def test_the_pairs_that_are_kept_do_not_depend_on_threads_blocks_or_the_order_of
         assert_array_equal(Statistics.accumulate(X[::-1], max_pairs=5).cooccurrence.toarray(), expected)
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.7])
+def test_rows_are_those_of_all_cooccurrences(exponent):
+    X = sparse.csr_array(random_histories())
+    expected = Statistics.accumulate(X, exponent).cooccurrence.toarray()
+    blocks = [cooccurrence_rows(X, exponent, start, start + 7) for start in range(0, X.shape[1], 7)]
+    assert_array_equal(sparse.vstack(blocks).toarray(), expected)
+
+
 def test_memory_decides_how_many_pairs_are_kept(monkeypatch):
     X = sparse.csr_array(random_histories(n_users=500, n_items=400))
-    assert pairs_that_fit(X) is None
+    assert pairs_that_fit(most_pairs(X), 400) is None
     monkeypatch.setattr("skgnnrec.graph._statistics.available_memory", lambda: 12 * 400 * 399)
-    assert pairs_that_fit(X) == 12 * 399 // (2 * PRUNED_BYTES)
+    assert pairs_that_fit(most_pairs(X), 400) == 12 * 399 // (2 * PRUNED_BYTES)

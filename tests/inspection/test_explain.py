@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
@@ -15,6 +15,7 @@ from skgnnrec import (
     LogRecommender,
     PopularityRecommender,
     RidgeRecommender,
+    RidgeRecommenderCV,
 )
 from skgnnrec.compose import BackfillRecommender, BlendedRecommender, SwitchingRecommender, TwoStageRecommender
 from skgnnrec.inspection import ExplanationDisplay, explain, reasons
@@ -27,6 +28,7 @@ RECOMMENDERS = {
     "ridge": RidgeRecommender(),
     "ridge, text": RidgeRecommender(**TEXT, item_exponent=0.2, user_exponent=0.4, popularity_exponent=0.1),
     "ridge, order": RidgeRecommender(**TEXT, order_weight=0.8, rank_decay=0.7),
+    "tuned ridge": RidgeRecommenderCV({"alpha": [10.0, 3.0]}, **TEXT),
     "filter": GraphFilterRecommender(),
     "filter, text": GraphFilterRecommender(**TEXT, rank_decay=0.7),
     "content": ContentRecommender(**TEXT),
@@ -121,6 +123,15 @@ def test_labels_are_those_of_the_user(X):
     assert_allclose(total(found).to_numpy().sum(), scores.sum(), rtol=1e-4)
     assert set(found["user"]) == {3, 999}
     assert explain(of_log, [3])["item"].tolist()[0] == items[0, 0]
+    everyone = explain(of_log)
+    assert_array_equal(everyone["user"].unique(), of_log.user_ids_)
+    baskets = [TITLES[:2], TITLES[2:3]]
+    for histories in (baskets, dict(enumerate(baskets))):
+        found = explain(of_log, histories)
+        assert set(found["source"][found["user"] == 0]) <= set(TITLES[:2])
+        assert_array_equal(found["user"].unique(), [0, 1])
+    with pytest.raises(ValueError, match="X must be the histories to explain, a RidgeRecommender does not keep them"):
+        explain(of_log.recommender_)
 
 
 def test_reasons_are_sentences():

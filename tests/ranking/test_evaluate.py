@@ -72,13 +72,13 @@ def test_a_leak_gives_a_warning_with_the_number_of_interactions():
     leaking = HELD_OUT.copy()
     leaking[0, 0] = leaking[1, 2] = 1
     with pytest.warns(LeakageWarning, match="2 of 6 held-out interactions are in the histories too") as caught:
-        warn_of_leak(sparse.csr_array(HISTORIES), sparse.csr_array(leaking), stacklevel=1)
+        warn_of_leak(sparse.csr_array(HISTORIES), sparse.csr_array(leaking))
     assert caught[0].filename == __file__
 
 
 def test_a_clean_split_gives_no_warning():
     with warnings.catch_warnings(record=True) as caught:
-        warn_of_leak(sparse.csr_array(HISTORIES), sparse.csr_array(HELD_OUT), stacklevel=1)
+        warn_of_leak(sparse.csr_array(HISTORIES), sparse.csr_array(HELD_OUT))
     assert caught == []
 
 

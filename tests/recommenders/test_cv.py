@@ -72,6 +72,15 @@ def test_settings_without_an_effect_are_not_searched(X):
     assert len(RidgeRecommenderCV({"rank_decay": [None, 0.5]}).fit(ordered).cv_results_["params"]) == 2
 
 
+def test_catalogs_of_the_sparse_solver_have_a_grid_of_their_own(X):
+    ordered = sparse.csr_array((np.arange(X.nnz) + 1.0, X.indices, X.indptr), shape=(X.shape[0], 30_001))
+    rec = RidgeRecommenderCV().fit(ordered)
+    assert rec.solver_ == "sparse"
+    assert {"n_predictors", "rank_decay", "alpha"} <= set(rec.best_params_)
+    assert "order_weight" not in rec.best_params_
+    assert {params["n_predictors"] for params in rec.cv_results_["params"]} == {64, 128}
+
+
 def test_results_are_computed_once(X, furnish, count_calls):
     inverses = count_calls("skgnnrec.recommenders._regression.solve")
     furnish(RidgeRecommenderCV({"popularity_exponent": [0.0, 0.1, 0.2], "new_item_scale": [1.0, 2.0]})).fit(X)
@@ -109,6 +118,12 @@ def test_where_nothing_can_be_hidden_the_first_values_are_taken():
 def test_grids_are_checked(X, grid, match):
     with pytest.raises(ValueError, match=match):
         RidgeRecommenderCV(grid).fit(X)
+
+
+@pytest.mark.parametrize("tuning", [RidgeRecommenderCV, GraphFilterRecommenderCV])
+def test_other_parameters_are_refused_by_name(tuning):
+    with pytest.raises(TypeError, match=rf"{tuning.__name__}.__init__\(\) got an unexpected keyword argument 'alphas'"):
+        tuning(alphas=[1.0])
 
 
 def test_logs_with_times(X, names):

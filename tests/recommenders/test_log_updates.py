@@ -149,6 +149,8 @@ def test_units_of_time_are_converted(log):
     [
         ({}, "forget takes one of X, users and items"),
         ({"users": [1], "items": ["sku-1"]}, "forget takes one of X, users and items"),
+        ({"X": ["ann"]}, r"got a list of ids\. forget\(users=\[\.\.\.\]\) takes ids of users"),
+        ({"X": 7}, r"X must be a table of interactions with the columns of the fit, got the value 7\."),
         ({"users": [1, 2]}, "users holds 2 ids without interactions: 1, 2"),
         ({"items": ["unheard-of"]}, "items holds 1 ids without interactions: 'unheard-of'"),
     ],

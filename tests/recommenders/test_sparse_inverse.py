@@ -73,6 +73,12 @@ def test_each_item_is_predicted_from_the_items_of_the_largest_cosines(X):
         assert_allclose(found[predictors, item], np.linalg.solve(G, C[predictors, item]), atol=1e-6)
 
 
+def test_a_weight_takes_eight_bytes(X):
+    W = sparse_ridge().fit(X).weights_
+    assert W.nnz > N_ITEMS
+    assert W.data.nbytes + W.indices.nbytes == 8 * W.nnz
+
+
 def test_the_weight_of_an_item_for_itself_is_zero(X, vectors):
     rec = sparse_ridge(popularity_weight=0, catalog=ItemCatalog(vectors)).fit(X)
     single = rec.decision_function(sparse.eye_array(N_ITEMS, format="csr"))
@@ -87,6 +93,20 @@ def test_few_predictors_rank_about_as_well_as_all():
     scores = {solver: RidgeRecommender(solver=solver, n_predictors=40).fit(train).score(train, test) for solver in
               ("dense", "sparse")}  # fmt: skip
     assert scores["sparse"] > 0.98 * scores["dense"] > 0.1
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_lists_from_few_weights_are_those_of_all_scores(exclude_seen):
+    X = sparse.csr_array(make_interactions(400, 1500, n_interactions=1600, n_topics=50, random_state=0).interactions)
+    rec = sparse_ridge(4, popularity_weight=0).fit(X)
+    X = sparse.vstack([X, sparse.csr_array((1, 1500))], format="csr")  # and a user without history
+    items, scores = rec.recommend(X, 3, exclude_seen=exclude_seen)
+    expected = rec.decision_function(X)
+    if exclude_seen:
+        expected[X.nonzero()] = -np.inf
+    order = np.argsort(-expected, axis=1, kind="stable")[:, :3]
+    assert_array_equal(items, order)
+    assert_array_equal(scores, np.take_along_axis(expected, order, axis=1))
 
 
 def test_the_solver_is_chosen_by_the_number_of_items_and_the_memory(X, monkeypatch):
@@ -170,6 +190,7 @@ def test_results_do_not_depend_on_threads_batches_or_the_order_of_users(X, vecto
         single = sparse_ridge(**settings).fit(X)
     assert_array_equal(single.weights_.toarray(), expected.weights_.toarray())
     monkeypatch.setattr("skgnnrec.recommenders._sparse_inverse.BATCH_VALUES", 1000)
+    monkeypatch.setattr("skgnnrec.recommenders._sparse_inverse.ROWS_SHARE", 1.0)
     permuted = sparse_ridge(**settings).fit(X[::-1])
     assert_close(permuted.decision_function(X), expected.decision_function(X))
 

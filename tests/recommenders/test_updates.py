@@ -17,6 +17,8 @@ from skgnnrec import (
     PopularityRecommender,
     RidgeRecommender,
     RidgeRecommenderCV,
+    SocialRecommender,
+    UserContentRecommender,
 )
 from skgnnrec.compose import BlendedRecommender
 
@@ -29,13 +31,18 @@ CLOSED_FORMS = {
     "filter": GraphFilterRecommender(n_components=8),
     "filter with values": GraphFilterRecommender(n_components=8, binary=False),
     "tuned ridge": RidgeRecommenderCV({"alpha": [10.0, 3.0]}),
+    "friends": SocialRecommender(RidgeRecommender(), n_steps=2),
+    "profiles": UserContentRecommender(GraphFilterRecommender(n_components=8)),
     "blend": BlendedRecommender([("ridge", RidgeRecommender()), ("popular", PopularityRecommender())]),
 }
 
 
 @pytest.fixture(params=CLOSED_FORMS)
 def closed_form(request, furnish):
-    return furnish(CLOSED_FORMS[request.param])
+    rec = CLOSED_FORMS[request.param]
+    if hasattr(rec, "recommender"):
+        return clone(rec).set_params(recommender=furnish(rec.recommender))
+    return furnish(rec)
 
 
 @pytest.fixture(name="X")
@@ -167,3 +174,4 @@ def test_columns_are_checked(closed_form, X, names):
 def test_trained_models_do_not_forget():
     assert not hasattr(GNNRecommender(), "forget")
     assert not hasattr(BlendedRecommender([("gnn", GNNRecommender())]), "forget")
+    assert not hasattr(SocialRecommender(GNNRecommender()), "forget")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.compose import make_column_transformer
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -16,6 +16,7 @@ from skgnnrec import (
     ItemCatalog,
     PopularityRecommender,
     RidgeRecommender,
+    RidgeRecommenderCV,
     SocialRecommender,
     UserContentRecommender,
 )
@@ -57,6 +58,9 @@ def test_profiles_help_users_with_a_history(X, tastes):
     past, future = split_interactions(X, random_state=0)
     rec = UserContentRecommender(RidgeRecommender()).fit(past, users=tastes.user_topics)
     assert rec.score(past, future, users=tastes.user_topics) > RidgeRecommender().fit(past).score(past, future) + 0.02
+    tuned = UserContentRecommender(RidgeRecommenderCV({"alpha": [10.0]})).fit(past, users=tastes.user_topics)
+    scores = UserContentRecommender(RidgeRecommender(10.0)).fit(past, users=tastes.user_topics).decision_function(past)
+    assert_allclose(tuned.decision_function(past), scores, rtol=1e-5)
 
 
 def test_users_without_profile(X):

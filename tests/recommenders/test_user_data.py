@@ -14,6 +14,7 @@ from sklearn.utils import estimator_checks
 from uncalled_checks import UNCALLED_CHECKS
 
 from skgnnrec import (
+    GNNRecommender,
     GraphFilterRecommender,
     ItemCatalog,
     LogRecommender,
@@ -191,10 +192,80 @@ def test_users_outside_the_log_have_data(make_named, log):
     assert_array_equal(rec.recommend(histories={"dan": []}, n_recommendations=5)[0][0], dan)
 
 
-def test_updates_of_a_log_fit_again(make_named, log):
-    rec = LogRecommender(make_named(RidgeRecommender()))
+def test_updates_of_a_log_are_fits_to_the_rest(make_named, log):
+    rec = LogRecommender(make_named(RidgeRecommender(item_exponent=0.1)))  # which solves again in each update
     updated = clone(rec).fit(log[:300]).partial_fit(log[300:])
     assert_allclose(updated.recommend()[1], rec.fit(log).recommend()[1], rtol=1e-4, atol=1e-5)
+    left = user_ids([3, 30])
+    updated.forget(users=left)
+    rec.fit(log[~log["user"].isin(left)])
+    assert_allclose(updated.recommend()[1], rec.recommend()[1], rtol=1e-4, atol=1e-5)
+    gnn = GNNRecommender(embedding_dim=4, max_iter=1, early_stopping=False, device="cpu")
+    trained = LogRecommender(make_named(gnn)).fit(log[60:]).partial_fit(log[:60])
+    assert trained.recommender_.recommender_.n_iter_ == 2
+    with pytest.raises(ValueError, match="is trained and cannot forget"):
+        trained.forget(users=left)
+
+
+# Updates --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["friends", "profiles", "both"])
+def balanced(request, graph, tastes):
+    """Return a recommender with data of users; the mean of the profiles of users 2k and 2k + 1 is zero for each k."""
+    profiles = ItemCatalog(np.repeat(tastes.user_topics[::2], 2, axis=0) * np.tile([1.0, -1.0], 60)[:, None])
+    ridge = RidgeRecommender(item_exponent=0.1)  # which solves again in each update
+    by_profile = UserContentRecommender(ridge, profiles, profile_alpha=1.0)
+    inner = ridge if request.param == "friends" else by_profile
+    return by_profile if request.param == "profiles" else SocialRecommender(inner, graph, n_steps=2)
+
+
+def assert_same_scores(found, expected, X, users):
+    scores = expected.decision_function(X, users=users)
+    assert_allclose(found.decision_function(X, users=users), scores, rtol=1e-3, atol=1e-4 * np.abs(scores).max())
+
+
+def test_updates_are_fits_to_the_users_that_remain(balanced, X):
+    users = np.arange(N_USERS)
+    rec = clone(balanced).fit(X[:80], users=users[:80]).partial_fit(X[80:], users=users[80:])
+    assert_same_scores(rec, clone(balanced).fit(X, users=users), X, users)
+    rec.forget(X[10:30], users=users[10:30])
+    rest = np.r_[:10, 30:N_USERS]
+    assert_same_scores(rec, clone(balanced).fit(X[rest], users=rest), X, users)
+
+
+def test_profiles_in_the_place_of_ids_are_learned_and_forgotten(X, tastes):
+    data = np.repeat(tastes.user_topics[::2], 2, axis=0) * np.tile([1.0, -1.0], 60)[:, None]
+    X = X.tolil()
+    X[:4] = X[4]  # equal histories of users with different profiles
+    X = sparse.csr_array(X)
+    rec = UserContentRecommender(RidgeRecommender(item_exponent=0.1), profile_alpha=1.0)
+    updated = clone(rec).fit(X[:80], users=data[:80]).partial_fit(X[80:], users=data[80:])
+    updated.forget(X[2:4], users=data[2:4])
+    rest = np.r_[:2, 4:N_USERS]
+    assert_same_scores(updated, rec.fit(X[rest], users=data[rest]), X, data)
+    with pytest.raises(ValueError, match=r"X has 1 rows that were not learned with these users: rows 0\."):
+        updated.forget(X[:1], users=data[2:3])
+    assert_same_scores(updated, rec, X, data)
+
+
+def test_updates_name_the_users(graph, X):
+    rec = SocialRecommender(RidgeRecommender(), graph).fit(X[:60], users=np.arange(60))
+    before = rec.decision_function(X, users=np.arange(N_USERS))
+    for change, rows, users, match in (
+        (
+            rec.partial_fit,
+            [70, 71],
+            None,
+            "users is required in partial_fit, the ids of the users of the rows of X; got N",
+        ),
+        (rec.partial_fit, [70, 71], [70, 5], r"users holds 1 users that were learned before: 5\. forget them first"),
+        (rec.forget, [1, 2], None, "users is required in forget"),
+        (rec.forget, [1, 2, 3], [1, 2, 50], r"1 rows that were not learned with these users: rows 2\."),
+    ):
+        with pytest.raises(ValueError, match=match):
+            change(X[rows], users=users)
+    assert_array_equal(rec.decision_function(X, users=np.arange(N_USERS)), before)
 
 
 # State and explanations -----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from skgnnrec.serving import read_journal
 from skgnnrec.serving._cli import main
 
-COMMAND = [sys.executable, "-c", "import sys; from skgnnrec.serving._cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-m", "skgnnrec"]
 
 
 def post(address, path, body, token=None):
@@ -73,6 +73,13 @@ def test_errors_are_messages(path, monkeypatch, capsys, arguments, message):
     assert "Traceback" not in shown
     assert time.monotonic() - started < 30
     assert os.path.exists("model")
+
+
+def test_the_version_and_the_commands_are_shown(capsys):
+    for arguments, status, shown in ((["--version"], 0, "skgnnrec "), ([], 2, "usage: skgnnrec [-h] [--version] {")):
+        with pytest.raises(SystemExit, match=str(status)):
+            main(arguments)
+        assert "".join(capsys.readouterr()).startswith(shown)
 
 
 def test_the_journal_is_kept_by_default(capsys):

@@ -27,6 +27,11 @@ def test_batches_hold_each_number_once(n, batch_size, seed):
     assert n < 10 * batch_size or abs(np.mean(sizes) - batch_size) < 0.1 * batch_size
 
 
+def test_workers_with_few_users_have_as_many_batches_as_the_others():
+    sizes = [[len(batch) for batch in batches_of(n, 20, np.random.default_rng(0), 60 + 2)] for n in (60, 2, 0)]
+    assert sizes == [[20, 20, 20], [1, 1, 0], [0, 0, 0]]
+
+
 def test_batches_differ_between_epochs_and_not_between_calls():
     first, again, other = (
         np.concatenate(list(batches_of(50, 20, np.random.default_rng(seed)))) for seed in ([0, 0], [0, 0], [0, 1])

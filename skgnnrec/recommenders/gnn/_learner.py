@@ -16,6 +16,8 @@ from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.recommenders._trained_scores import popularity_bias
 from skgnnrec.recommenders.gnn._model import Embeddings, GraphEncoder
 from skgnnrec.training import (
+    ALONE,
+    Workers,
     batches_of,
     bpr_loss,
     contrast_loss,
@@ -57,7 +59,7 @@ class RankingLearner:
     """A learner that ranks the items of a user above other items; its settings are parameters of `GNNRecommender`.
 
     The values of X order the histories, and `history` holds the weights of its edges. Users before `first_row` are only
-    part of the graph.
+    part of the graph. X holds the users of this worker, and the loss is the mean over the users of all `workers`.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class RankingLearner:
         noise: float,
         popularity_exponent: float,
         validation: Validation | None,
+        workers: Workers = ALONE,
     ) -> None:
         self.encoder, self._X, self._history, self._first_row = encoder, X, history, first_row
         self._device, self._seed = encoder.inputs.device, seed
@@ -84,7 +87,8 @@ class RankingLearner:
         self._n_negatives, self._temperature = n_negatives, temperature
         self._contrast_weight, self._noise, self._diversity_weight = contrast_weight, noise, diversity_weight
         self._seen = keys_of(history) if loss == "bpr" else np.zeros(0, dtype=np.int64)
-        popularity = count_users(history)
+        self._workers = workers
+        popularity = workers.total(count_users(history))
         # Items without users are no negatives of the softmax: they are new, not disliked.
         self._warm_columns = np.flatnonzero(popularity)
         self._warm = torch.tensor(self._warm_columns, device=self._device)
@@ -104,23 +108,28 @@ class RankingLearner:
         self._generator.manual_seed(int(rng.integers(2**62)))
         if self._loss == "softmax":
             users = self._first_row + np.flatnonzero(np.diff(self._X.indptr)[self._first_row :] > 1)
-            for places in batches_of(len(users), self._batch_size, rng):
+            for places in self._batches_of(len(users), rng):
                 yield self._batch_of_users(users[places], rng)
         else:
             first = self._history.indptr[self._first_row]
-            for places in batches_of(self._history.nnz - first, self._batch_size, rng):
+            for places in self._batches_of(self._history.nnz - first, rng):
                 yield self._batch_of_interactions(first + places, rng)
+
+    def _batches_of(self, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        return batches_of(n, self._batch_size, rng, int(self._workers.total(np.array(n))))
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the loss of a batch."""
         embeddings = self.encoder.propagate(self._noise if self._contrast_weight else 0.0, self._generator)
+        if not len(batch.columns):  # where other workers have some, these need the gradients of all
+            return self._workers.mean_loss(0.0 * (embeddings.items.sum() + embeddings.sources.sum()), 0)
         users = self._users_of(embeddings, batch.users, batch.past)
         loss = self._softmax(users, embeddings, batch) if self._loss == "softmax" else _bpr(users, embeddings, batch)
         if self._contrast_weight:
             loss = loss + self._contrast_weight * self._contrast(users, embeddings, batch)
         if self._diversity_weight:
             loss = loss + self._diversity_weight * self._similarity(users, embeddings, batch)
-        return loss
+        return self._workers.mean_loss(loss, len(batch.columns))
 
     def validate(self) -> float | None:
         """Return the mean NDCG on the held-out interactions, None without any."""
@@ -138,11 +147,13 @@ class RankingLearner:
                 scores = self._as_compared(users) @ items.T + self._bias  # (block, n_items)
                 scores[self._put(row_of_each(block)), self._put(block.indices)] = -torch.inf
                 found.append(scores.topk(min(k, scores.shape[1]), dim=1).indices.cpu().numpy())
-        return float(ndcg_at_k(held_out, np.vstack(found)))
+        own = float(ndcg_at_k(held_out, np.vstack(found))) if found else 0.0
+        return self._workers.mean(own, len(rows))
 
     def best_popularity_exponent(self, exponents: Sequence[float], otherwise: float) -> float:
         """Return the exponent with the best mean NDCG on the held-out interactions, `otherwise` with few users."""
-        if self._validation is None or len(self._validation.rows) < FEWEST_USERS or self._loss != "softmax":
+        n_users = 0 if self._validation is None else int(self._workers.total(np.array(len(self._validation.rows))))
+        if n_users < FEWEST_USERS or self._loss != "softmax":
             return otherwise
         scores = []
         for exponent in exponents:

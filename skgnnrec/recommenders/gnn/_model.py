@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from skgnnrec.graph import MessagePassing
 from skgnnrec.recommenders._item_inputs import ItemInputs
+from skgnnrec.training import ALONE, Workers
 
 __all__ = ["Embeddings", "GraphEncoder", "attend"]
 
@@ -34,7 +35,8 @@ class Embeddings(NamedTuple):
 class GraphEncoder:
     """Propagates item inputs H by I_0 = H, U_l = A I_l, I_{l+1} = Aᵀ U_l; embeddings are means over the layers.
 
-    With conv=None there is layer 0 only; with "attention", softmax weights replace those of A from layer 1 on.
+    With conv=None there is layer 0 only; with "attention", softmax weights replace those of A from layer 1 on. The
+    graph has the users of this worker, and items receive the messages of the users of all `workers`.
     """
 
     def __init__(
@@ -46,8 +48,9 @@ class GraphEncoder:
         conv: str | None,
         n_layers: int,
         keep_input: bool,
+        workers: Workers = ALONE,
     ) -> None:
-        self.graph, self.inputs = graph, inputs
+        self.graph, self.inputs, self._workers = graph, inputs, workers
         self.conv, self.n_layers, self.keep_input = conv, 0 if conv is None else n_layers, keep_input
         isolated = torch.tensor(~has_edges, device=inputs.device)[:, None]
         self._is_isolated = None if has_edges.all() else isolated
@@ -73,7 +76,7 @@ class GraphEncoder:
         users = self.graph.to_rows(items)
         user_layers, item_layers = [users], [items]
         for _ in range(self.n_layers):
-            items = self.graph.to_columns(users, self._attention(users, items, of_users=False))
+            items = self._to_items(users, self._attention(users, items, of_users=False))
             items = self._keep_isolated(item_layers[0], items)
             items = _perturb(items, noise, generator) if noise else items
             users = self.graph.to_rows(items, self._attention(users, items, of_users=True))
@@ -93,8 +96,11 @@ class GraphEncoder:
         """Return the mean of (AᵀA)^l H over the layers l."""
         layers = [items]
         for _ in range(self.n_layers):
-            layers.append(self.graph.to_columns(self.graph.to_rows(layers[-1])))
+            layers.append(self._to_items(self.graph.to_rows(layers[-1])))
         return self._mean_of_items(layers)
+
+    def _to_items(self, users: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        return self._workers.sum(self.graph.to_columns(users, weights))
 
     def _mean_of_items(self, layers: list[torch.Tensor]) -> torch.Tensor:
         return self._keep_isolated(layers[0], mean_of_layers(layers, self.keep_input))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -14,9 +14,16 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skgnnrec._constraints import Interval
+from skgnnrec._fitted_state import new_state
 from skgnnrec.catalog import ItemCatalog
+from skgnnrec.graph import count_users
+from skgnnrec.interactions import Vocabulary
+from skgnnrec.recommenders._header import header_of
 from skgnnrec.recommenders._trained import TrainedRecommender
 from skgnnrec.recommenders.gnn._scorer import AttentionFactors
+
+if TYPE_CHECKING:
+    from skgnnrec.training import Workers
 
 __all__ = ["GNNRecommender"]
 
@@ -329,7 +336,34 @@ class GNNRecommender(TrainedRecommender):
             raise ValueError(
                 f"diversity_weight={self.diversity_weight} requires loss='softmax', got loss={self.loss!r}."
             )
+        if "shared" in options:  # by workers that have the interactions
+            return options["shared"](vectors)
         return train_on_graph(self, X, vectors, self._item_counts_, previous, **options)
+
+    def _check_shared(self) -> None:
+        """Raise ValueError if the settings do not allow that several workers train together."""
+        if self.conv == "attention" or self.contrast_weight or self.diversity_weight:
+            raise ValueError(
+                "A GNNRecommender is trained on shards with conv=None or 'lightgcn', contrast_weight=0 and "
+                f"diversity_weight=0; got conv={self.conv!r}, contrast_weight={self.contrast_weight} and "
+                f"diversity_weight={self.diversity_weight}."
+            )
+
+    def _fit_shared(
+        self, train: Callable[[np.ndarray | None], dict[str, Any]], n_items: int, vocabulary: Vocabulary | None
+    ) -> Self:
+        """Learn by `train`, which returns the fitted attributes for given item vectors."""
+        self._validate_params()
+        with new_state(self) as fresh:
+            fresh._learn(header_of(self, n_items, vocabulary), previous=self, shared=train)
+        return self
+
+    def _fit_part(self, X: sparse.csr_array, vectors: np.ndarray | None, workers: Workers) -> dict[str, Any]:
+        """Train together with other workers on the users X of this one, and return the fitted attributes."""
+        self._item_counts_ = workers.total(count_users(X))
+        self._init_callback_context(max_subtasks=self.max_iter).call_on_fit_task_begin(estimator=self)
+        found = self._trained(X, vectors, self, max_iter=self.max_iter, workers=workers)
+        return {"_item_counts_": self._item_counts_, **found}
 
     def _average(self, recommenders: Sequence[GNNRecommender], weights: np.ndarray) -> GNNRecommender:
         """Return a recommender with the weighted mean of the parameters of several ones without a convolution."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 from scipy import sparse
@@ -32,7 +33,7 @@ from skgnnrec.recommenders._trained_scores import popularity_bias, score_with_bi
 from skgnnrec.recommenders.gnn._learner import RankingLearner, Validation
 from skgnnrec.recommenders.gnn._model import GraphEncoder
 from skgnnrec.recommenders.gnn._scorer import graph_factors
-from skgnnrec.training import Checkpoint, open_checkpoint, train_estimator
+from skgnnrec.training import ALONE, Checkpoint, Workers, open_checkpoint, train_estimator
 
 __all__ = ["attributes_without_graph", "train_on_graph"]
 
@@ -62,36 +63,36 @@ def train_on_graph(
     max_iter: int,
     start: tuple[Arrays, np.ndarray] | None = None,
     first_row: int = 0,
+    workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Train on the rows of X from `first_row` on, on the graph of all rows, and return the fitted attributes.
 
-    `item_counts` also counts earlier users; `start` holds parameters and the positions of the items among them.
+    `item_counts` also counts earlier users; `start` holds parameters and the positions of the items among them. X holds
+    the users of this worker, `item_counts` counts those of all `workers`.
     """
     seed = int(check_random_state(recommender.random_state).randint(np.iinfo(np.int32).max))
+    own_seed = seed + workers.rank
     train, held_out = X, sparse.csr_array(X.shape, dtype=np.float32)
     if recommender.early_stopping:
         share = recommender.validation_fraction
-        train, held_out = hold_out_share_of_users(X, share, SCORE_TEST_SIZE, seed, first_row)
+        train, held_out = hold_out_share_of_users(X, share, SCORE_TEST_SIZE, own_seed, first_row)
     with torch_settings():
         device = resolve_device(recommender.device)
+        counts = workers.total(count_users(train))
+        has_users = (counts if start is None else item_counts) > 0  # also where no user in X has the item
         parameters = initial_parameters(check_shapes(recommender, X, vectors, device), seed)
-        has_users = count_users(train) > 0
-        if start is None and "embedding" in parameters:
-            size = np.float32(1.0 if vectors is None else BESIDE_VECTORS)
-            parameters["embedding"] = size * spectral_embedding(train, parameters["embedding"], seed)
-        elif start is not None:
-            parameters = continue_from(*start, parameters)
-            has_users = item_counts > 0  # also where no user in X has the item
-        encoder = build_encoder(recommender, train, has_users, vectors, parameters, device)
-        learner = build_learner(recommender, encoder, train, held_out, first_row, seed)
+        parameters = workers.from_first(_at_the_start(parameters, train, vectors is not None, seed, start, workers))
+        encoder = build_encoder(recommender, train, counts, has_users, vectors, parameters, device, workers)
+        learner = build_learner(recommender, encoder, train, counts, held_out, first_row, own_seed, workers)
         progress = train_estimator(
             recommender,
             learner,
             max_iter=max_iter,
-            checkpoint=checkpoint_of(recommender, learner, train, first_row, seed),
-            reconstruct=lambda: _reconstruct(recommender, encoder, train),
+            checkpoint=checkpoint_of(recommender, learner, train, first_row, seed, workers),
+            reconstruct=lambda: _reconstruct(recommender, encoder, counts),
             held_out=_users_held_out(train, held_out),
             original=previous,
+            workers=workers,
         )
         exponent = best_exponent(recommender, learner)
         # After training, the held-out interactions are part of the graph.
@@ -99,14 +100,32 @@ def train_on_graph(
         if vectors is not None:
             parameters = with_cold_items(parameters, vectors, item_counts)
             has_own = np.ones(len(item_counts), dtype=bool)
-        encoder = build_encoder(recommender, X, has_own, vectors, parameters, device)
+        counts = workers.total(count_users(X))
+        encoder = build_encoder(recommender, X, counts, has_own, vectors, parameters, device, workers)
         return {
-            **fitted_attributes(recommender, encoder, X, item_counts, exponent),
-            "_replay_": sample_histories(X, REPLAYED, seed),
+            **fitted_attributes(recommender, encoder, counts, item_counts, exponent),
+            "_replay_": sample_histories(X, REPLAYED // workers.n_workers, seed),
             "loss_curve_": progress.losses,
             "validation_scores_": progress.scores,
             "n_iter_": len(progress.losses),
         }
+
+
+def _at_the_start(
+    random: Arrays,
+    train: sparse.csr_array,
+    has_vectors: bool,
+    seed: int,
+    start: tuple[Arrays, np.ndarray] | None,
+    workers: Workers,
+) -> Arrays:
+    """Return the parameters of `start`, without it the random ones with embeddings in closed form."""
+    if start is not None:
+        return continue_from(*start, random)
+    if "embedding" not in random:
+        return random
+    size = np.float32(BESIDE_VECTORS if has_vectors else 1.0)
+    return {**random, "embedding": size * spectral_embedding(train, random["embedding"], seed, workers)}
 
 
 def _users_held_out(train: sparse.csr_array, held_out: sparse.csr_array) -> tuple[Any, Any]:
@@ -163,57 +182,68 @@ def training_bytes(recommender: Any, X: sparse.csr_array, n_parameters: int) -> 
     return 16 * n_parameters + 4 * dim * (n_nodes + 2 * n_batch + n_negatives) + 8 * n_scores + 40 * X.nnz
 
 
-def edge_degrees(recommender: Any, X: sparse.csr_array) -> np.ndarray:
+def edge_degrees(recommender: Any, counts: np.ndarray) -> np.ndarray:
     """Return the degrees D_i in the weights of the edges, (n_items,), float64; ones without a convolution."""
-    return np.ones(X.shape[1]) if recommender.conv is None else count_users(X).astype(np.float64)
+    return np.ones(len(counts)) if recommender.conv is None else counts.astype(np.float64)
 
 
 def build_encoder(
     recommender: Any,
     X: sparse.csr_array,
+    counts: np.ndarray,
     has_users: np.ndarray,
     vectors: np.ndarray | None,
     parameters: Arrays,
     device: torch.device,
+    workers: Workers = ALONE,
 ) -> GraphEncoder:
-    """Return the network on the graph of X."""
-    weights = normalized_history(X, edge_degrees(recommender, X))
+    """Return the network on the graph of X, in which items have `counts` users."""
+    weights = normalized_history(X, edge_degrees(recommender, counts))
     graph = message_passing(weights, backend=recommender.backend, device=device)
     inputs = ItemInputs(parameters, vectors, has_users, device)
-    return GraphEncoder(graph, inputs, count_users(X) > 0, **_settings(recommender, NETWORK))
+    return GraphEncoder(graph, inputs, counts > 0, workers=workers, **_settings(recommender, NETWORK))
 
 
 def build_learner(
     recommender: Any,
     encoder: GraphEncoder,
     X: sparse.csr_array,
+    counts: np.ndarray,
     held_out: sparse.csr_array,
     first_row: int,
     seed: int,
+    workers: Workers,
 ) -> RankingLearner:
     """Return the learner of X, with the held-out interactions as validation."""
-    history = normalized_history(X, edge_degrees(recommender, X))
+    history = normalized_history(X, edge_degrees(recommender, counts))
     rows = np.flatnonzero(np.diff(held_out.indptr))
-    validation = Validation(history[rows], rows, held_out[rows], recommender.n_recommendations) if len(rows) else None
+    validation = None
+    if workers.total(np.array(len(rows))):
+        validation = Validation(history[rows], rows, held_out[rows], recommender.n_recommendations)
     settings = {**_settings(recommender, LEARNING), "popularity_exponent": usual_exponent(recommender)}
-    return RankingLearner(encoder, X, history, first_row=first_row, seed=seed, validation=validation, **settings)
+    return RankingLearner(
+        encoder, X, history, first_row=first_row, seed=seed, validation=validation, workers=workers, **settings
+    )
 
 
 def checkpoint_of(
-    recommender: Any, learner: RankingLearner, X: sparse.csr_array, first_row: int, seed: int
+    recommender: Any, learner: RankingLearner, X: sparse.csr_array, first_row: int, seed: int, workers: Workers
 ) -> Checkpoint | None:
     """Return the checkpoint of a training, None without `checkpoint_dir`."""
     settings = {
         name: value for name, value in recommender.get_params(deep=False).items() if name not in NOT_IDENTIFYING
     }
-    identity = (seed, settings, first_row, X.indptr, X.indices, X.data, list(learner.encoder.inputs.state()))
-    return open_checkpoint(recommender.checkpoint_dir, recommender.random_state, identity)
+    if recommender.checkpoint_dir is None:
+        return None
+    interactions = workers.gathered(joblib.hash((X.indptr, X.indices, X.data)))
+    identity = (seed, settings, first_row, interactions, list(learner.encoder.inputs.state()))
+    return open_checkpoint(recommender.checkpoint_dir, recommender.random_state, identity, workers)
 
 
 def fitted_attributes(
-    recommender: Any, encoder: GraphEncoder, X: sparse.csr_array, item_counts: np.ndarray, exponent: float
+    recommender: Any, encoder: GraphEncoder, counts: np.ndarray, item_counts: np.ndarray, exponent: float
 ) -> dict[str, Any]:
-    """Return the fitted attributes that scores are computed from."""
+    """Return the fitted attributes that scores are computed from; items have `counts` users in the graph."""
     with torch.no_grad():
         embeddings = encoder.propagate()
         layers = None if embeddings.layers is None else [layer.cpu().numpy() for layer in embeddings.layers[1]]
@@ -221,7 +251,7 @@ def fitted_attributes(
     check_size([items, sources, *(layers or [])])
     is_cosine = recommender.loss == "softmax"
     bias, new_item_bias = popularity_bias(item_counts, exponent if is_cosine else 0.0, recommender.temperature)
-    keep_input, degrees = recommender.keep_input, edge_degrees(recommender, X)
+    keep_input, degrees = recommender.keep_input, edge_degrees(recommender, counts)
     factors = graph_factors(items, sources, layers, degrees, is_cosine=is_cosine, keep_input=keep_input)
     return {
         "item_embedding_": factors.items,
@@ -237,11 +267,11 @@ def attributes_without_graph(
     recommender: Any, parameters: Arrays, vectors: np.ndarray | None, item_counts: np.ndarray
 ) -> dict[str, Any]:
     """Return the fitted attributes of given parameters, which suffice where there is no convolution."""
-    X = sparse.csr_array((1, len(item_counts)), dtype=np.float32)
+    X, counts = sparse.csr_array((1, len(item_counts)), dtype=np.float32), np.zeros(len(item_counts), dtype=np.int64)
     has_own = item_counts > 0 if vectors is None else np.ones(len(item_counts), dtype=bool)
     with torch_settings():
-        encoder = build_encoder(recommender, X, has_own, vectors, parameters, torch.device("cpu"))
-        return fitted_attributes(recommender, encoder, X, item_counts, usual_exponent(recommender))
+        encoder = build_encoder(recommender, X, counts, has_own, vectors, parameters, torch.device("cpu"))
+        return fitted_attributes(recommender, encoder, counts, item_counts, usual_exponent(recommender))
 
 
 def sample_histories(X: sparse.csr_array, n_interactions: int, seed: int) -> sparse.csr_array:
@@ -254,9 +284,9 @@ def sample_histories(X: sparse.csr_array, n_interactions: int, seed: int) -> spa
     return X[rows]
 
 
-def _reconstruct(recommender: Any, encoder: GraphEncoder, X: sparse.csr_array) -> dict[str, Any]:
+def _reconstruct(recommender: Any, encoder: GraphEncoder, counts: np.ndarray) -> dict[str, Any]:
     """Return the fitted attributes for the current parameters, for callbacks."""
-    attributes = fitted_attributes(recommender, encoder, X, count_users(X), usual_exponent(recommender))
+    attributes = fitted_attributes(recommender, encoder, counts, counts, usual_exponent(recommender))
     scorer = score_with_bias(attributes["_factors_"], attributes["item_bias_"])
     return {**attributes, "_scorer_": recommender._with_fallback(scorer)}
 

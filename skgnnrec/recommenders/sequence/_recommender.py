@@ -32,10 +32,11 @@ class SequenceRecommender(TrainedRecommender):
 
     where each part takes vectors of length one, and mix is
 
+    - with ``head="mlp"``, a mean with trained weights for each distance of two steps,
+      :math:`\mathrm{softmax}_s (b_{t-s})\, v_s`;
     - with ``head="attention"``, the causal self-attention of a transformer [1]_,
-      :math:`\mathrm{softmax}_s (q_t \cdot k_s + b_{t-s})\, v_s`, with a trained bias b for each distance of two steps;
-    - with ``head="gru"``, the states of a gated recurrent unit [2]_;
-    - with ``head="mlp"``, a mean with trained weights for each distance, :math:`\mathrm{softmax}_s (b_{t-s})\, v_s`.
+      :math:`\mathrm{softmax}_s (q_t \cdot k_s + b_{t-s})\, v_s`, with the same b;
+    - with ``head="gru"``, the states of a gated recurrent unit [2]_.
 
     At the start of training every head returns the last step plus a mean of all steps in which later ones count more.
     The score of an item i for the output u of the last step is the cosine :math:`s_{ui}`, plus the bias of a popularity
@@ -47,7 +48,7 @@ class SequenceRecommender(TrainedRecommender):
 
     Parameters
     ----------
-    head : {"attention", "gru", "mlp"}, default="attention"
+    head : {"mlp", "attention", "gru"}, default="mlp"
         What mixes the steps.
     embedding_dim : int, default=128
         Dimensions of the embeddings.
@@ -190,7 +191,7 @@ class SequenceRecommender(TrainedRecommender):
 
     def __init__(
         self,
-        head: str = "attention",
+        head: str = "mlp",
         *,
         embedding_dim: int = 128,
         n_layers: int = 1,
