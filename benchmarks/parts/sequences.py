@@ -1,8 +1,9 @@
 """Trained sequence models on the next purchase, alone and blended with the ridge.
 
 The items have MiniLM vectors of their titles. The defaults of `SequenceRecommender` were selected on the validation
-part of Amazon Beauty, the head on those of Beauty and Toys. The weight of the sequence model in a blend is selected among seven by the NDCG@10 on the
-validation part of the task, to whose histories both recommenders are fitted. `cpu_s` is the processor time of the fits.
+part of Amazon Beauty, and the head on those of Beauty and Toys. The weight of the sequence model in a blend is selected
+among seven by the NDCG@10 on the validation part of the task, to whose histories both recommenders are fitted. `cpu_s`
+is the processor time of the fits.
 """
 
 import time
