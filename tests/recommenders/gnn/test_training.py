@@ -124,7 +124,7 @@ from skgnnrec.datasets import make_interactions
 def fit(folder):
     X = make_interactions(200, 60, n_interactions=2000, random_state=0).interactions
     rec = GNNRecommender(
-        16, batch_size=500, max_iter=40, early_stopping=True, n_iter_no_change=40, device="cpu", checkpoint_dir=folder
+        16, batch_size=500, max_iter=80, early_stopping=True, n_iter_no_change=80, device="cpu", checkpoint_dir=folder
     ).fit(X)
     state = rec.item_embedding_.tobytes() + repr((rec.loss_curve_, rec.validation_scores_)).encode()
     (folder / "result").write_text(hashlib.sha256(state).hexdigest())
