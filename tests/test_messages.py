@@ -473,6 +473,8 @@ ACCEPTED = {
     ("memory", "lazy polars"),  # it has a method cache
     ("item_vectors", "sparse array"),  # three vectors are right for other lists
     ("X", "sparse array"),  # three users for the lists of four
+    ("friends", "DataFrame"),  # two columns of ids
+    ("friends", "polars"),
     ("metric", "class"),
     ("metric", "function"),
 }

@@ -17,7 +17,6 @@ import numpy as np
 from common import Row, Rows, Section, forget_peak, in_process, peak_mib, sections, stored_rows
 from models import embed
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 from tasks import RANK, TASKS
 
 from parts.growth import slope
@@ -135,12 +134,14 @@ def indexed(size: int) -> Rows:
 
 
 def search(size: str) -> list[Row]:
-    """Return the rows of exact lists and of indexes; items have the leading singular vectors of the interactions."""
+    """Return the rows of exact lists and of indexes. Item vectors are in clusters of a hundred items, as of texts."""
     from skgnnrec.export import to_index
 
     X = catalog_of(int(size))
-    vectors = randomized_svd(X, DIM, n_iter=2, random_state=0)[2].T
-    model = ContentRecommender(catalog=ItemCatalog(np.ascontiguousarray(vectors))).fit(X)
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((int(size) // 100, DIM), dtype=np.float32)
+    vectors = np.repeat(centers, 100, axis=0) + 0.7 * rng.standard_normal((int(size), DIM), dtype=np.float32)
+    model = ContentRecommender(catalog=ItemCatalog(vectors)).fit(X)
     asked = X[np.flatnonzero(np.diff(X.indptr) > 4)[:: X.shape[0] // N_USERS // 2][:N_USERS]]
     rows, exact = [], None
     for lists, depth in (("exact", 0), ("index", 64), ("index", 256)):

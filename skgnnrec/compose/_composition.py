@@ -16,7 +16,7 @@ from skgnnrec.catalog import ItemCatalog
 from skgnnrec.graph import count_users
 from skgnnrec.interactions import check_interactions, column_vocabulary, refuse_log
 from skgnnrec.ranking import Scorer
-from skgnnrec.recommenders import BaseRecommender
+from skgnnrec.recommenders import BaseRecommender, LogRecommender
 
 __all__ = ["BaseComposition"]
 
@@ -105,7 +105,10 @@ class BaseComposition(BaseRecommender, _BaseComposition):
         name = self._list_name
         for entry in getattr(self, name):
             if not isinstance(entry, tuple) or len(entry) != 2 or not isinstance(entry[1], BaseRecommender):
-                raise ValueError(f"{name} must be a list of (name, recommender); got the entry {entry!r}.")
+                cure = ""
+                if isinstance(entry, tuple) and any(isinstance(part, LogRecommender) for part in entry):
+                    cure = f" Put the {type(self).__name__} into the LogRecommender."
+                raise ValueError(f"{name} must be a list of (name, recommender); got the entry {entry!r:.200}.{cure}")
         if not self._named():
             raise ValueError(f"{name} must name one or more recommenders; got an empty list.")
         self._validate_names([each for each, _ in self._named()])

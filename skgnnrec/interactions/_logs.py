@@ -155,12 +155,12 @@ def hide_share(log: Log, shape: tuple[int, int], share: float, seed: int) -> np.
     return ~np.isin(keys, kept)
 
 
-def warn_of_types(users: np.ndarray, known: Vocabulary) -> None:
-    """Warn when no user is known and their ids differ in type from those of the fit: 7 is not "7"."""
-    asked, fitted = describe_type(users), describe_type(known.ids)
-    if len(users) and asked != fitted:
+def warn_of_types(ids: np.ndarray, known: Vocabulary, name: str = "users") -> None:
+    """Warn when no id is known and ids differ in type from those of the fit: 7 is not "7"."""
+    asked, fitted = describe_type(ids), describe_type(known.ids)
+    if len(ids) and asked != fitted:
         warn_caller(
-            f"None of the users was in the fit: their ids are of type {asked}, those of the fit of type {fitted}."
+            f"None of the {name} was in the fit: their ids are of type {asked}, those of the fit of type {fitted}."
         )
 
 

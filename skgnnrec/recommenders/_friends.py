@@ -30,6 +30,8 @@ def read_friends(friends: Any) -> tuple[Vocabulary, sparse.csr_array]:
 
 def _read_pairs(friends: Any) -> tuple[Vocabulary, sparse.csr_array]:
     """Return the users of pairs of ids, and their matrix, which counts repeated pairs once."""
+    if hasattr(friends, "to_numpy"):  # a DataFrame
+        friends = friends.to_numpy()
     if isinstance(friends, np.ndarray) and friends.ndim == 2 and friends.shape[1] == 2:
         left: Any = friends[:, 0]
         right: Any = friends[:, 1]
@@ -37,8 +39,8 @@ def _read_pairs(friends: Any) -> tuple[Vocabulary, sparse.csr_array]:
         pairs = list(friends) if isinstance(friends, list | tuple) else []
         if not pairs or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs):
             raise ValueError(
-                "friends must be a sparse matrix of users x users, or pairs of ids: an array of shape (n_pairs, 2) or "
-                f"a list of tuples; got a {type(friends).__name__}."
+                "friends must be a sparse matrix of users x users, or pairs of ids: a table of two columns or a list "
+                f"of tuples; got a {type(friends).__name__}, {friends!r:.100}."
             )
         left, right = ([pair[side] for pair in pairs] for side in (0, 1))
     users, others = as_ids(left, "The first column of friends"), as_ids(right, "The second column of friends")

@@ -24,6 +24,7 @@ from skgnnrec.interactions import (
     find_rows,
     first_few,
     read_big_log,
+    warn_of_types,
 )
 from skgnnrec.recommenders._arguments import as_list, refuse_other_estimator
 from skgnnrec.recommenders._base import BaseRecommender
@@ -84,6 +85,8 @@ class LogUpdates(BaseEstimator):
             return self
         with new_state(self, keep=True) as fresh:
             further = fresh._read_log(X, reset=False)
+            warn_of_types(further.users, self._users_, "users")
+            warn_of_types(further.items, self._items_, "items")
             if len(further.users):
                 fresh._relearn(concatenate_logs(self._log_with_ids(), further), catalog or self._catalog_)
         return self
@@ -121,9 +124,10 @@ class LogUpdates(BaseEstimator):
         if len(given) != 1:
             raise ValueError(f"forget takes one of X, users and items; got {' and '.join(given) or None}.")
         if not hasattr(self.recommender_, "forget"):
-            raise ValueError(
-                f"{type(self.recommender_).__name__} is trained and cannot forget: fit it again to the rest of the log."
-            )
+            parts = getattr(self.recommender_, "recommenders_", [self.recommender_])
+            trained = [type(part).__name__ for part in parts if not hasattr(part, "forget")]
+            name = trained[0] if trained else type(self.recommender_).__name__
+            raise ValueError(f"{name} is trained and cannot forget: fit it again to the rest of the log.")
         if users is not None:
             is_forgotten = self._marks(self._log_.users, self._users_, users, "users")
         elif items is not None:

@@ -19,7 +19,7 @@ from skgnnrec.recommenders._friends import (
     smooth_histories,
     to_shares,
 )
-from skgnnrec.recommenders._user_data import UserDataRecommender, check_users
+from skgnnrec.recommenders._user_data import UserDataRecommender, check_users, warn_of_strangers
 
 __all__ = ["SocialRecommender"]
 
@@ -41,7 +41,7 @@ class SocialRecommender(UserDataRecommender):
     ----------
     recommender : BaseRecommender
         The recommender. A clone of it is fitted.
-    friends : sparse matrix of shape (n_members, n_members) or array-like of shape (n_pairs, 2), default=None
+    friends : sparse matrix (n_members, n_members) or {array-like, DataFrame} (n_pairs, 2), default=None
         The friends of users: either a matrix whose entry (u, v) is the weight of user v for user u, where users are
         known by position, or pairs (u, v) of ids, with weight 1 each. Weights are non-negative. The relation need not
         be symmetric: u may trust v, and v not u. The diagonal does not count. Users of the graph need not be users of
@@ -151,6 +151,8 @@ class SocialRecommender(UserDataRecommender):
         self._has_history_ = np.diff(X.indptr) > 0
         place = self._users_.positions(self._members_.ids)  # in the fit, of each user of the graph
         rows = np.flatnonzero(place >= 0)
+        if self.friends is not None and not len(rows):
+            warn_of_strangers(self._users_.ids, self._members_.ids, "friends")
         entries = (np.ones(len(rows), dtype=np.float32), (rows, place[rows]))
         chosen = sparse.csr_array(entries, shape=(len(self._members_), n_users))
         self._shares_ = self._to_shares(sparse.csr_array(graph @ chosen))  # (n_members, n_users)

@@ -20,7 +20,7 @@ from skgnnrec.recommenders._base import BaseRecommender
 from skgnnrec.recommenders._friends import check_number_of_users
 from skgnnrec.recommenders._item_vectors import ItemEncoder
 from skgnnrec.recommenders._profile_regression import can_take_profiles, profile_weights, take_profiles
-from skgnnrec.recommenders._user_data import UserDataRecommender, check_users
+from skgnnrec.recommenders._user_data import UserDataRecommender, check_users, warn_of_strangers
 
 __all__ = ["UserContentRecommender"]
 
@@ -224,7 +224,11 @@ class UserContentRecommender(UserDataRecommender):
         if self.profiles is None:
             return None, np.full(n_users, -1)
         if users is not None:
-            return self.profiles, self.profiles.positions(as_ids(users, "users"))
+            ids = as_ids(users, "users")
+            places = self.profiles.positions(ids)
+            if (places < 0).all():
+                warn_of_strangers(ids, self.profiles.ids, "profiles")
+            return self.profiles, places
         check_number_of_users(self.profiles.n_items, n_users, "profiles")
         return self.profiles, np.arange(n_users)
 

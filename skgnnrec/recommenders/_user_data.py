@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skgnnrec._fitted_state import new_state
 from skgnnrec._memory import check_memory
-from skgnnrec.interactions import check_interactions, first_few, refuse_log, shape_of, warn_caller
+from skgnnrec.interactions import check_interactions, describe_type, first_few, refuse_log, shape_of, warn_caller
 from skgnnrec.metrics import HeldOutRanking, ndcg_at_k
 from skgnnrec.ranking import QUERY_WEIGHT, Scorer
 from skgnnrec.recommenders._updates import updated
@@ -429,3 +429,10 @@ def check_users(users: Any, n_users: int) -> Any:
             f"users must have an entry for each of the {n_users} rows of X; got a {type(users).__name__} of {shape[0]}."
         )
     return users
+
+
+def warn_of_strangers(users: np.ndarray, known: np.ndarray | None, name: str) -> None:
+    """Warn that none of the users of the fit is in the data of users, and show an id of each."""
+    in_fit = f"The ids of the fit are of type {describe_type(users)}, such as {first_few(users[:1])}"
+    there = "are positions" if known is None else f"of type {describe_type(known)}, such as {first_few(known[:1])}"
+    warn_caller(f"{name} has none of the users of the fit. {in_fit}; those of {name} {there}.")

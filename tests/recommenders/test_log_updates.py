@@ -183,3 +183,11 @@ def test_a_failed_update_changes_nothing(log):
     with pytest.raises(TypeError, match="catalog must be an ItemCatalog or None; got a list"):
         rec.partial_fit(log[:3], catalog=["a"])
     assert_array_equal(rec.recommend()[0], expected)
+
+
+@pytest.mark.parametrize(("column", "name"), [("user", "users"), ("item", "items")])
+def test_further_ids_of_another_type_have_a_warning(column, name):
+    log = pd.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 2, 3]})
+    rec = LogRecommender(PopularityRecommender(), user="user", item="item").fit(log)
+    with pytest.warns(UserWarning, match=f"None of the {name} was in the fit: their ids are of type str"):
+        rec.partial_fit(log.assign(**{column: log[column].astype(str)}))

@@ -334,3 +334,30 @@ def test_data_of_users_nest(graph, profiles, X):
     assert {"interactions", "friends", "profile"} <= set(found["kind"])
     totals = found.groupby(["user", "item"], sort=False)["contribution"].sum().to_numpy()
     assert_allclose(totals, both.recommend(X[:5], users=users[:5])[1].ravel(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "match"),
+    [
+        (
+            lambda part: SocialRecommender(part, [("a", "b")]),
+            r"friends has none .* type int.*; those of friends of type str",
+        ),
+        (lambda part: UserContentRecommender(part, ItemCatalog(np.eye(3), ids=["a", "b", "c"])), "profiles has none"),
+        (lambda part: UserContentRecommender(part, ItemCatalog(np.eye(3))), "profiles has none .* are positions"),
+    ],
+)
+def test_data_of_other_users_have_a_warning(X, wrap, match):
+    with pytest.warns(UserWarning, match=match):
+        wrap(RidgeRecommender()).fit(X, users=np.arange(len(X.indptr) - 1) + 9000)
+
+
+def test_friends_are_a_table_of_pairs(X):
+    pairs = [(0, 1), (5, 7)]
+    users = np.arange(X.shape[0])
+    first, second = (
+        SocialRecommender(RidgeRecommender(), friends).fit(X, users=users) for friends in (pairs, pd.DataFrame(pairs))
+    )
+    assert_array_equal(first.recommend(X, users=users)[0], second.recommend(X, users=users)[0])
+    with pytest.raises(ValueError, match=r"a table of two columns or a list of tuples; got a list, "):
+        SocialRecommender(RidgeRecommender(), []).fit(X, users=users)
