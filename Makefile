@@ -40,7 +40,7 @@ demo: $(VENV)/package.done $(VENV)/demo.done
 
 test: $(VENV)/package.done $(VENV)/test.done lint
 	@echo "Testing the installed wheel ..."
-	SKGNNREC_TEST_WHEEL=1 $(BIN)/pytest -n $(JOBS) tests
+	SKGNNREC_TEST_WHEEL=1 $(BIN)/pytest -n $(JOBS) -m "not ray" tests
 	$(BIN)/pytest --doctest-modules --pyargs skgnnrec
 
 lint: $(VENV)/package.done $(VENV)/test.done
