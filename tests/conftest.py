@@ -5,8 +5,8 @@ import os
 
 # Read when scipy is imported: without it, scikit-learn skips its array API checks.
 os.environ["SCIPY_ARRAY_API"] = "1"
-# Each process of pytest-xdist has a core. Threads of several processes on one core wait for each other: small networks
-# trained 20 times longer. Read when torch is imported.
+# Each process of pytest-xdist has a core. Threads of several processes on one core wait for each other, above all
+# in the training of small networks. Read when torch is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reaches for a model hub.
