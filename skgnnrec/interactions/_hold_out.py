@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 HIDDEN_SHARE, HIDDEN_SEED = 0.2, 0  # fixed: all candidates are compared on one split
+USUAL_SHARE_OF_USERS, ENOUGH_HELD_OUT = 0.1, 1000  # interactions, by which training is judged
 
 
 def hold_out_share(
@@ -39,13 +40,19 @@ def hold_out_share(
 
 
 def hold_out_share_of_users(
-    X: sparse.csr_array, user_share: float, share: float, seed: int, first_row: int = 0
+    X: sparse.csr_array, user_share: float | str, share: float, seed: int, first_row: int = 0
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
     """Hold out a share of the rows of some users, drawn from `first_row` on among those with two or more.
 
     The latest interactions of a row are held out, those with the largest values; equal values are in random order.
+    With "auto", a tenth of the users has held-out interactions; of all users, up to a half until they are a thousand.
     """
     users = first_row + np.flatnonzero(np.diff(X.indptr)[first_row:] > 1)
+    if user_share == "auto":
+        n_hideable = int(_count_of_rows(share, np.diff(X.indptr)[users].astype(np.int64)).sum())
+        fewest = 0.0 if first_row else min(0.5, ENOUGH_HELD_OUT / max(1, n_hideable))
+        user_share = max(USUAL_SHARE_OF_USERS, fewest)
+    user_share = float(user_share)
     chosen = np.random.default_rng(seed).permutation(users)[: max(1, round(user_share * len(users)))]
     marked = np.zeros(X.nnz, dtype=bool)
     if len(chosen):

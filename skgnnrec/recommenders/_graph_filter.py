@@ -72,7 +72,11 @@ class GraphFilterRecommender(ClosedForm):
     the others nor displace them.
 
     The filter generalises GF-CF [1]_ (a linear response and an ideal low-pass), Turbo-CF [2]_ (the elementwise power s
-    in the place of the spectrum) and ChebyCF [3]_ (a polynomial response and the exponent b).
+    in the place of the spectrum) and ChebyCF [3]_ (a polynomial response and the exponent b). With
+    ``popularity_weight=0``, these settings are close to the published ones for Gowalla:
+
+    - Turbo-CF: ``degree_exponent=0.6, sharpness=0.7, n_components=0, popularity_exponent=0``;
+    - ChebyCF: ``alpha=1, low_pass_weight=1, popularity_exponent=0.4``.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from skgnnrec.training._losses import (
     sampled_softmax_loss,
     similarity_loss,
     softmax_loss,
+    unit_rows,
 )
 from skgnnrec.training._progress import Learner, Progress
 from skgnnrec.training._sampling import (
@@ -42,4 +43,5 @@ __all__ = [
     "softmax_loss",
     "train",
     "train_estimator",
+    "unit_rows",
 ]

@@ -38,7 +38,7 @@ def train_estimator(
     original = estimator if original is None else original
     if optimizer is None:
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[estimator.solver](
-            learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha
+            learner.parameters(), lr=estimator.learning_rate_init, weight_decay=estimator.alpha, fused=True
         )
     workers.sum_gradients(optimizer)
     epochs: list[Any] = []

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from skgnnrec._device import torch_settings
+from skgnnrec._memory import kept_memory
 from skgnnrec.exceptions import NonFiniteLossError
 from skgnnrec.training._checkpoint import Checkpoint
 from skgnnrec.training._progress import Learner, Progress, set_parameters
@@ -31,7 +32,7 @@ def train(
     `before_epoch` gets the number of the epoch, `after_epoch` the progress; training stops when the latter returns True
     or when no epoch improves by more than `tol`. A loss that is not finite raises NonFiniteLossError.
     """
-    with torch_settings():
+    with torch_settings(), kept_memory():
         progress = checkpoint.restore(learner, optimizer) if checkpoint is not None else Progress()
         for epoch in range(len(progress.losses), max_iter):
             if progress.losses and progress.has_stalled(tol, n_iter_no_change):

@@ -16,8 +16,10 @@ __all__ = [
     "sampled_softmax_loss",
     "similarity_loss",
     "softmax_loss",
+    "unit_rows",
 ]
 
+SHORTEST = 1e-12  # length of a row that is scaled; zeros stay zeros
 MANY_ITEMS = 4096  # from this number on, products are computed in bfloat16
 BLOCK_BYTES = 1 << 25  # of one block of scores, users of a batch × all items
 
@@ -59,7 +61,7 @@ def contrast_loss(first: torch.Tensor, second: torch.Tensor, temperature: float)
 
     It is the mean of -log of the softmax of a node's cosine with itself among its cosines with all nodes.
     """
-    first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    first, second = unit_rows(first), unit_rows(second)
     own = (first * second).sum(dim=1) / temperature
     return softmax_loss(first, second, own, torch.arange(len(own), device=own.device), temperature)
 
@@ -87,6 +89,31 @@ def multiple_negatives_loss(
     own = cosines.diagonal()
     others = cosines.masked_fill(same & ~torch.eye(len(same), dtype=torch.bool, device=same.device), -torch.inf)
     return (torch.logsumexp(others, dim=1) + torch.logsumexp(others, dim=0) - 2 * own).mean() / 2
+
+
+def unit_rows(vectors: torch.Tensor) -> torch.Tensor:
+    """Return vectors scaled to length one, (n, dim). With gradients, it passes over the memory half as often as torch.
+
+    The embeddings of all items are scaled in each step, and their size makes these passes the longest part of it.
+    """
+    return _UnitRows.apply(vectors)
+
+
+class _UnitRows(torch.autograd.Function):
+    """x / |x| of each row; the gradient g is projected to (g - u (g · u)) / |x|, where u is the scaled row."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: torch.Tensor) -> torch.Tensor:
+        lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min_(SHORTEST)
+        unit = vectors / lengths
+        ctx.save_for_backward(unit, lengths)
+        return unit
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        unit, lengths = ctx.saved_tensors
+        along = torch.einsum("nd,nd->n", gradient, unit)[:, None]
+        return torch.addcmul(gradient, unit, along, value=-1).div_(lengths)
 
 
 class _WeightedLogSumExp(torch.autograd.Function):

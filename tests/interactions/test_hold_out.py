@@ -273,6 +273,15 @@ def test_a_share_of_the_later_users_gives_something(first_row):
     assert (np.diff(history.indptr)[given] > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("n_users", "first_row", "share"), [(20, 0, 0.5), (1_250, 0, 0.4), (20_000, 0, 0.1), (1_250, 250, 0.1)]
+)
+def test_where_interactions_are_few_more_users_are_held_out(n_users, first_row, share):
+    X = sparse.csr_array(np.ones((n_users, 10), dtype=np.float32))  # two of ten are held out
+    _, held_out = hold_out_share_of_users(X, "auto", 0.2, 0, first_row)
+    assert np.count_nonzero(np.diff(held_out.indptr)) == round(share * (n_users - first_row))
+
+
 def test_of_a_share_of_the_users_the_latest_interactions_are_held_out():
     X = interactions()
     X.data = np.random.default_rng(0).permutation(X.nnz) + 1.0

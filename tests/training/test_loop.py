@@ -4,6 +4,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from skgnnrec import _memory
 from skgnnrec.exceptions import NonFiniteLossError
 
 
@@ -77,3 +78,24 @@ def test_training_needs_no_mode_of_the_caller(mode, parabola, train_parabola):
     with mode():
         train_parabola(learner)
     assert_array_equal(learner.x.detach(), expected.x.detach())
+
+
+def test_memory_is_kept_during_trainings_and_given_back_after_the_last_one(parabola, train_parabola, monkeypatch):
+    calls = []
+    library = {"mallopt": lambda *setting: calls.append(setting), "malloc_trim": lambda pad: calls.append("trim")}
+    monkeypatch.setattr(_memory, "_of_c_library", library.get)
+
+    def train_another(progress):
+        train_parabola(parabola())
+
+    def fail(progress):
+        raise KeyboardInterrupt
+
+    train_parabola(parabola(), after_epoch=train_another, max_iter=1)
+    at_the_start, at_the_end = [(-4, 0), (-1, -1)], [(-4, 65_536), (-1, 67_108_864), "trim"]
+    assert calls == at_the_start + at_the_end
+    with pytest.raises(KeyboardInterrupt):
+        train_parabola(parabola(), after_epoch=fail)
+    assert calls == 2 * (at_the_start + at_the_end)
+    library.clear()  # a library without these functions
+    train_parabola(parabola())

@@ -17,6 +17,7 @@ from skgnnrec.training import (
     sampled_softmax_loss,
     similarity_loss,
     softmax_loss,
+    unit_rows,
 )
 
 
@@ -148,6 +149,13 @@ def test_contrast_depends_on_directions_only(a, b):
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(5, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     assert float(contrast_loss(a * first, b * second, 0.2)) == pytest.approx(float(contrast_loss(first, second, 0.2)))
+
+
+def test_unit_rows_are_those_of_torch_with_their_gradients():
+    vectors = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    assert_allclose(unit_rows(vectors).detach(), torch.nn.functional.normalize(vectors, dim=1).detach())
+    assert torch.autograd.gradcheck(unit_rows, vectors)
+    assert not unit_rows(torch.zeros(2, 3)).any()
 
 
 def test_multiple_negatives_by_hand():

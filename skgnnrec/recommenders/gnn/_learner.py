@@ -27,6 +27,7 @@ from skgnnrec.training import (
     sampled_softmax_loss,
     similarity_loss,
     softmax_loss,
+    unit_rows,
 )
 
 __all__ = ["Batch", "RankingLearner", "Validation"]
@@ -167,7 +168,7 @@ class RankingLearner:
 
     def _as_compared(self, vectors: torch.Tensor) -> torch.Tensor:
         """Return vectors whose dot products are the scores: of length one for the softmax, which compares cosines."""
-        return F.normalize(vectors, dim=1) if self._loss == "softmax" else vectors
+        return unit_rows(vectors) if self._loss == "softmax" else vectors
 
     def _batch_of_interactions(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
         n_items = self._history.shape[1]
@@ -191,7 +192,7 @@ class RankingLearner:
         return batch._replace(negatives=self._put(drawn), clashes=(self._put(clashes[0]), self._put(clashes[1])))
 
     def _softmax(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
-        users, items = F.normalize(users, dim=1), F.normalize(embeddings.items, dim=1)
+        users, items = unit_rows(users), unit_rows(embeddings.items)
         scores = users.index_select(0, batch.rows) * F.embedding(batch.columns, items)  # (n_targets, dim)
         scores = scores.sum(dim=1) / self._temperature
         if batch.negatives is None:
@@ -220,8 +221,8 @@ class RankingLearner:
     def _similarity(self, users: torch.Tensor, embeddings: Embeddings, batch: Batch) -> torch.Tensor:
         """Return the expected similarity of items that are recommended to the users of a batch."""
         columns = self._warm if batch.negatives is None else batch.negatives
-        items = F.normalize(F.embedding(columns, embeddings.items), dim=1)
-        scores = (F.normalize(users, dim=1) @ items.T + self._bias.index_select(0, columns)) / self._temperature
+        items = unit_rows(F.embedding(columns, embeddings.items))
+        scores = (unit_rows(users) @ items.T + self._bias.index_select(0, columns)) / self._temperature
         if batch.clashes is not None:
             scores = scores.index_put(batch.clashes, scores.new_tensor(-torch.inf))
         features = self.encoder.inputs.features

@@ -103,7 +103,8 @@ class GraphEncoder:
         return self._workers.sum(self.graph.to_columns(users, weights))
 
     def _mean_of_items(self, layers: list[torch.Tensor]) -> torch.Tensor:
-        return self._keep_isolated(layers[0], mean_of_layers(layers, self.keep_input))
+        means = mean_of_layers(layers, self.keep_input)
+        return means if len(layers) == 1 else self._keep_isolated(layers[0], means)
 
     def _keep_isolated(self, own: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Return `items`, with the rows of `own` for items without edges."""
@@ -134,6 +135,8 @@ def attention_scores(graph: MessagePassing, users: torch.Tensor, items: torch.Te
 def mean_of_layers(layers: list[torch.Tensor], keep_input: bool) -> torch.Tensor:
     """Return the mean over the layers, with layer 0 if `keep_input` or if there is no other."""
     first, *others = layers if keep_input or len(layers) == 1 else layers[1:]
+    if not others:
+        return first
     for layer in others:
         first = first + layer
     return first / (1 + len(others))

@@ -126,8 +126,9 @@ class GNNRecommender(TrainedRecommender):
         Whether to hold out interactions, the latest ones of a user, to stop when the NDCG@`n_recommendations` on them
         does not improve, and to keep the parameters of the best epoch. After training, the held-out interactions are
         part of the graph.
-    validation_fraction : float, default=0.1
+    validation_fraction : float or "auto", default="auto"
         Share of the users with two or more interactions of whom a fifth of the interactions is held out, in (0, 1).
+        "auto" is 0.1, in `fit` more where that holds out fewer than 1,000 interactions, up to 0.5.
     n_iter_no_change : int, default=5
         Epochs without improvement after which training stops.
     warm_start : bool, default=False
@@ -230,6 +231,7 @@ class GNNRecommender(TrainedRecommender):
         "keep_input": ["boolean"],
         "loss": [StrOptions({"softmax", "bpr"})],
         "popularity_exponent": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"})],
         "contrast_weight": [Interval(Real, 0, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
         "diversity_weight": [Interval(Real, 0, None, closed="left")],
@@ -258,7 +260,7 @@ class GNNRecommender(TrainedRecommender):
         max_iter: int = 50,
         tol: float = 1e-4,
         early_stopping: bool = True,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | str = "auto",
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         n_recommendations: int = 10,

@@ -16,7 +16,7 @@ from skgnnrec.metrics import ndcg_at_k
 from skgnnrec.recommenders._item_inputs import ItemInputs
 from skgnnrec.recommenders.sequence._network import Operations, encode_steps
 from skgnnrec.recommenders.sequence._scorer import steps_of
-from skgnnrec.training import batches_of, draw_past, sampled_softmax_loss, softmax_loss
+from skgnnrec.training import batches_of, draw_past, sampled_softmax_loss, softmax_loss, unit_rows
 
 __all__ = ["Batch", "SequenceLearner", "Validation"]
 
@@ -96,8 +96,8 @@ class SequenceLearner:
         vectors = self.inputs(self._put(needed))  # (n_needed, dim)
         shares = batch.shares[:, needed]
         outputs = self._encode(message_passing(shares, device=self._device).to_rows(vectors), batch.places, self._drop)
-        users = F.normalize(F.embedding(batch.prefixes, outputs.flatten(0, 1)), dim=1)
-        items = F.normalize(vectors, dim=1)
+        users = unit_rows(F.embedding(batch.prefixes, outputs.flatten(0, 1)))
+        items = unit_rows(vectors)
         targets = F.embedding(self._put(np.searchsorted(needed, batch.columns)), items)
         scores = (F.embedding(batch.rows, users) * targets).sum(dim=1) / self._temperature
         others = F.embedding(self._put(np.searchsorted(needed, candidates)), items)
@@ -114,7 +114,7 @@ class SequenceLearner:
         found = []
         with torch.no_grad():
             vectors = self.inputs()
-            items, prior = F.normalize(vectors, dim=1), torch.tensor(bias, device=self._device)
+            items, prior = unit_rows(vectors), torch.tensor(bias, device=self._device)
             for start in range(0, history.shape[0], BLOCK_USERS):
                 block = history[start : start + BLOCK_USERS]
                 starts, shares = steps_of(block, places_from_end(block), self._max_length)
@@ -122,7 +122,7 @@ class SequenceLearner:
                 places, _ = _pad(starts, np.diff(starts))
                 outputs = self._encode(steps, self._put(places), lambda x: x)
                 rows = torch.arange(len(outputs), device=self._device)
-                users = F.normalize(outputs[rows, self._put(np.diff(starts) - 1)], dim=1)
+                users = unit_rows(outputs[rows, self._put(np.diff(starts) - 1)])
                 scores = users @ items.T + prior  # (block, n_items)
                 scores[self._put(row_of_each(block)), self._put(block.indices)] = -torch.inf
                 found.append(scores.topk(min(k, scores.shape[1]), dim=1).indices.cpu().numpy())

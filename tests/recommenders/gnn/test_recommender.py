@@ -227,7 +227,7 @@ def test_the_popularity_exponent_is_chosen_on_the_users_held_out():
     bias = rec.temperature * rec.popularity_exponent_ * np.log1p(np.bincount(X.indices, minlength=200))
     assert_allclose(rec.item_bias_, bias, rtol=1e-5, atol=1e-6)
     assert rec.partial_fit(X[:200]).popularity_exponent_ == rec.popularity_exponent_  # the choice is kept
-    assert gnn(early_stopping=True, max_iter=1, popularity_exponent="auto").fit(X[:300]).popularity_exponent_ == 0.2
+    assert gnn(early_stopping=True, max_iter=1, popularity_exponent="auto").fit(X[:150]).popularity_exponent_ == 0.2
 
 
 # Warm start -----------------------------------------------------------------------------------------------------------
