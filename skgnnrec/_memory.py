@@ -59,7 +59,7 @@ def kept_memory() -> Iterator[None]:
 
 def _count_keepers(change: int) -> None:
     """Count the loops that keep memory; the first one and the last one change the settings of the process."""
-    global _n_keeping  # noqa: PLW0603  the settings are those of the process
+    global _n_keeping
     with _keeping:
         before, _n_keeping = _n_keeping, _n_keeping + change
         if before and _n_keeping:

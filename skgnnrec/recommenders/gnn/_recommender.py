@@ -76,7 +76,7 @@ class GNNRecommender(TrainedRecommender):
         Dimensions of the embeddings.
     conv : {"lightgcn", "attention"} or None, default=None
         The convolution beyond the histories: linear, or with attention weights. With None there is none: users are sums
-        of the inputs of their items.
+        of the inputs of their items. A convolution can help where interactions have neither an order nor content.
     n_layers : int, default=1
         Layers of the convolution, each from the items to the users and back.
     keep_input : bool, default=False
