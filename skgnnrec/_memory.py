@@ -48,7 +48,7 @@ def kept_memory() -> Iterator[None]:
     """Keep the memory that is freed inside for later allocations, and give it back to the system at the end.
 
     The C library of Linux (glibc) returns large arrays to the system at once. Each step of a training would then wait
-    for new pages, which takes longer than the computation. Other systems do as they are.
+    for new pages. On other systems this changes nothing.
     """
     _count_keepers(1)
     try:

@@ -2,6 +2,7 @@
 
 from skgnnrec.interactions._big_logs import read_big_log
 from skgnnrec.interactions._hold_out import (
+    ENOUGH_HELD_OUT,
     hide_from_fit,
     hold_out_cold_items,
     hold_out_future,
@@ -42,6 +43,7 @@ from skgnnrec.interactions._vocabulary import Vocabulary
 from skgnnrec.interactions._warnings import warn_caller
 
 __all__ = [
+    "ENOUGH_HELD_OUT",
     "SPAN",
     "Log",
     "LogSource",

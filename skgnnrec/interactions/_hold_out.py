@@ -15,6 +15,7 @@ from skgnnrec.interactions._order import has_order
 from skgnnrec.interactions._warnings import warn_caller
 
 __all__ = [
+    "ENOUGH_HELD_OUT",
     "hide_from_fit",
     "hold_out_cold_items",
     "hold_out_future",
@@ -40,17 +41,22 @@ def hold_out_share(
 
 
 def hold_out_share_of_users(
-    X: sparse.csr_array, user_share: float | str, share: float, seed: int, first_row: int = 0
+    X: sparse.csr_array,
+    user_share: float | str,
+    share: float,
+    seed: int,
+    first_row: int = 0,
+    enough: int = ENOUGH_HELD_OUT,
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
     """Hold out a share of the rows of some users, drawn from `first_row` on among those with two or more.
 
     The latest interactions of a row are held out, those with the largest values; equal values are in random order.
-    With "auto", a tenth of the users has held-out interactions; of all users, up to a half until they are a thousand.
+    With "auto", these are a tenth of the users; if X has no earlier rows, up to a half, until `enough` are held out.
     """
     users = first_row + np.flatnonzero(np.diff(X.indptr)[first_row:] > 1)
     if user_share == "auto":
         n_hideable = int(_count_of_rows(share, np.diff(X.indptr)[users].astype(np.int64)).sum())
-        fewest = 0.0 if first_row else min(0.5, ENOUGH_HELD_OUT / max(1, n_hideable))
+        fewest = 0.0 if first_row else min(0.5, enough / max(1, n_hideable))
         user_share = max(USUAL_SHARE_OF_USERS, fewest)
     user_share = float(user_share)
     chosen = np.random.default_rng(seed).permutation(users)[: max(1, round(user_share * len(users)))]

@@ -280,6 +280,8 @@ def test_where_interactions_are_few_more_users_are_held_out(n_users, first_row, 
     X = sparse.csr_array(np.ones((n_users, 10), dtype=np.float32))  # two of ten are held out
     _, held_out = hold_out_share_of_users(X, "auto", 0.2, 0, first_row)
     assert np.count_nonzero(np.diff(held_out.indptr)) == round(share * (n_users - first_row))
+    _, of_a_worker = hold_out_share_of_users(X, "auto", 0.2, 0, first_row, enough=0)
+    assert np.count_nonzero(np.diff(of_a_worker.indptr)) == round(0.1 * (n_users - first_row))
 
 
 def test_of_a_share_of_the_users_the_latest_interactions_are_held_out():

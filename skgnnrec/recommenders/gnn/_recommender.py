@@ -68,8 +68,7 @@ class GNNRecommender(TrainedRecommender):
     - AlphaRec [5]_: ``conv="lightgcn", id_embedding=False, keep_input=True, temperature=0.15, n_negatives=256``.
 
     The first two papers minimise BPR: ``loss="bpr", learning_rate_init=1e-3, batch_size=2048``. BPR compares an item
-    with random items, the softmax compares it with all items. The default of 256 dimensions is often more accurate than
-    their 64.
+    with random items, the softmax compares it with all items.
 
     Parameters
     ----------

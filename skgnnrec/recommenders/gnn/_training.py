@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skgnnrec._device import resolve_device, torch_settings
 from skgnnrec._memory import check_memory
 from skgnnrec.graph import count_users, message_passing, normalized_history
-from skgnnrec.interactions import hold_out_share_of_users
+from skgnnrec.interactions import ENOUGH_HELD_OUT, hold_out_share_of_users
 from skgnnrec.recommenders._base import SCORE_TEST_SIZE
 from skgnnrec.recommenders._item_inputs import (
     Arrays,
@@ -75,7 +75,8 @@ def train_on_graph(
     train, held_out = X, sparse.csr_array(X.shape, dtype=np.float32)
     if recommender.early_stopping:
         share = recommender.validation_fraction
-        train, held_out = hold_out_share_of_users(X, share, SCORE_TEST_SIZE, own_seed, first_row)
+        enough = ENOUGH_HELD_OUT // workers.n_workers
+        train, held_out = hold_out_share_of_users(X, share, SCORE_TEST_SIZE, own_seed, first_row, enough)
     with torch_settings():
         device = resolve_device(recommender.device)
         counts = workers.total(count_users(train))
